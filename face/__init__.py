@@ -1,0 +1,1 @@
+"""Find the concepts inside pretrained transformers, check them, and act on them."""
