@@ -1,0 +1,224 @@
+"""Tiny models of many architectures, built from configs, with a real tokenizer built in code.
+
+A test that takes ``architecture`` runs once for each of ``ARCHITECTURES``;
+``@pytest.mark.architectures("gpt2", "bert")`` names fewer. ``build(name)`` gives a fresh Hugging Face model
+and its tokenizer, ``tiny(name)`` a HookedModel shared by the session, ``save(name)`` a folder with both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers as hf
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+SENTENCES = [
+    "The dog was not happy about the rain.",
+    "She walked home.",
+    "A small red car and two old bicycles stood outside the house for many days, and nobody came.",
+    "Paris is the capital of France.",
+    "He likes apples, but they never eat them in the morning because it is too cold.",
+    "Yes",
+    "My sister plays the violin and my brother sings.",
+    "Yesterday the children were playing in the garden near the river.",
+    "I think that the film was wonderful.",
+]
+SPECIAL_TOKENS = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+SIZES = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "max_position_embeddings": 128}
+MLP = {"intermediate_size": 64}
+GROUPED = {"num_key_value_heads": 2}
+GPT2_SIZES = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 128}
+BEGINS = {"llama", "mistral", "gemma2", "gemma3", "opt", "olmo2"}  # their tokenizers begin a text with <s>
+ENCODERS = {"bert", "roberta", "distilbert", "electra"}  # theirs begin with [CLS] and end with [SEP]
+UNPADDED = {"gpt2", "gpt_neox"}  # theirs have no pad token
+
+ARCHITECTURES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "gpt2": ("GPT2LMHeadModel", "GPT2Config", GPT2_SIZES),
+    "gpt_neox": ("GPTNeoXForCausalLM", "GPTNeoXConfig", SIZES | MLP | {"rotary_pct": 0.5}),
+    "llama": ("LlamaForCausalLM", "LlamaConfig", SIZES | MLP | GROUPED),
+    "qwen2": ("Qwen2ForCausalLM", "Qwen2Config", SIZES | MLP | GROUPED),
+    "qwen3": ("Qwen3ForCausalLM", "Qwen3Config", SIZES | MLP | GROUPED | {"head_dim": 16}),
+    "gemma2": (
+        "Gemma2ForCausalLM",
+        "Gemma2Config",
+        SIZES | MLP | GROUPED | {"head_dim": 16, "sliding_window": 6},
+    ),
+    "gemma3": (
+        "Gemma3ForCausalLM",
+        "Gemma3TextConfig",
+        SIZES | MLP | GROUPED | {"head_dim": 16, "sliding_window": 6},
+    ),
+    "mistral": ("MistralForCausalLM", "MistralConfig", SIZES | MLP | GROUPED | {"sliding_window": 6}),
+    "opt": ("OPTForCausalLM", "OPTConfig", SIZES | {"ffn_dim": 64, "word_embed_proj_dim": 32}),
+    "phi": ("PhiForCausalLM", "PhiConfig", SIZES | MLP | {"partial_rotary_factor": 0.5}),
+    "phi3": ("Phi3ForCausalLM", "Phi3Config", SIZES | MLP | GROUPED),
+    "mixtral": (
+        "MixtralForCausalLM",
+        "MixtralConfig",
+        SIZES | MLP | GROUPED | {"num_local_experts": 4, "num_experts_per_tok": 2},
+    ),
+    "olmo2": ("Olmo2ForCausalLM", "Olmo2Config", SIZES | MLP | GROUPED),
+    "falcon": (
+        "FalconForCausalLM",
+        "FalconConfig",
+        SIZES | {"new_decoder_architecture": False, "multi_query": True, "parallel_attn": True},
+    ),
+    "bloom": ("BloomForCausalLM", "BloomConfig", {"hidden_size": 32, "n_layer": 3, "n_head": 4}),
+    "gptj": ("GPTJForCausalLM", "GPTJConfig", GPT2_SIZES | {"rotary_dim": 4}),
+    "gpt_neo": (
+        "GPTNeoForCausalLM",
+        "GPTNeoConfig",
+        {
+            "hidden_size": 32,
+            "num_layers": 3,
+            "num_heads": 4,
+            "attention_types": [[["global", "local", "global"], 1]],
+            "window_size": 6,
+            "max_position_embeddings": 128,
+        },
+    ),
+    "stablelm": (
+        "StableLmForCausalLM",
+        "StableLmConfig",
+        SIZES | MLP | GROUPED | {"partial_rotary_factor": 0.5},
+    ),
+    "starcoder2": ("Starcoder2ForCausalLM", "Starcoder2Config", SIZES | MLP | GROUPED),
+    "mamba": (
+        "MambaForCausalLM",
+        "MambaConfig",
+        {"hidden_size": 32, "num_hidden_layers": 3, "state_size": 8, "expand": 2},
+    ),
+    "bert": ("BertForMaskedLM", "BertConfig", SIZES | MLP),
+    "roberta": ("RobertaForMaskedLM", "RobertaConfig", SIZES | MLP),
+    "distilbert": (
+        "DistilBertForMaskedLM",
+        "DistilBertConfig",
+        {"dim": 32, "n_layers": 3, "n_heads": 4, "hidden_dim": 64, "max_position_embeddings": 128},
+    ),
+    "electra": ("ElectraForMaskedLM", "ElectraConfig", SIZES | MLP | {"embedding_size": 32}),
+}
+
+Built = tuple[hf.PreTrainedModel, hf.PreTrainedTokenizerFast]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "architectures(*names): the tiny architectures that a test runs on")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "architecture" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("architectures")
+        metafunc.parametrize("architecture", marker.args if marker else tuple(ARCHITECTURES))
+
+
+def _train_tokenizer() -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=["<s>", "<pad>", "</s>", "<unk>", "[CLS]", "[SEP]", "[MASK]"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    return tokenizer
+
+
+def _tokenizer(name: str, folder: Path) -> hf.PreTrainedTokenizerFast:
+    """The tokenizer that suits an architecture, reloaded from disk because the bridge asks for its path."""
+    raw = _train_tokenizer()
+    special = dict(SPECIAL_TOKENS)
+    if name in UNPADDED:
+        del special["pad_token"]
+    if name in BEGINS:
+        raw.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    if name in ENCODERS:
+        special |= {"cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+        pieces = [(token, raw.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+        raw.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=pieces)
+    path = folder / f"{name}-tokenizer"
+    hf.PreTrainedTokenizerFast(tokenizer_object=raw, **special).save_pretrained(path)
+    return hf.PreTrainedTokenizerFast.from_pretrained(path)
+
+
+def _vary(model: hf.PreTrainedModel, seed: int) -> None:
+    """Make every parameter, norms and biases too, differ from its neighbours."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in model.named_parameters():
+        noise = torch.randn(parameter.shape, generator=generator)
+        if name.endswith(("A_log", "D")) or (parameter.ndim == 1 and "bias" not in name):
+            parameter.data.add_(0.1 * noise)
+        else:
+            parameter.data.copy_(0.2 * noise)
+
+
+def _build(name: str, model_class: str, **settings: Any) -> Any:
+    default_class, config_class, sizes = ARCHITECTURES[name]
+    config = getattr(hf, config_class)(
+        **{"vocab_size": 400, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2} | sizes | settings
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = getattr(hf, model_class or default_class)(config)
+    _vary(model, seed=sum(map(ord, name)))
+    model.config.architectures = [type(model).__name__]
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def sentences() -> list[str]:
+    """Ragged texts, of 1 to about 40 tokens."""
+    return list(SENTENCES)
+
+
+@pytest.fixture(scope="session")
+def tokenizer_for(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], hf.PreTrainedTokenizerFast]:
+    """``tokenizer_for(name)``: a fresh tokenizer as the architecture would have."""
+    folder = tmp_path_factory.mktemp("tokenizers")
+    return lambda name: _tokenizer(name, folder)
+
+
+@pytest.fixture(scope="session")
+def build(tokenizer_for: Callable[[str], hf.PreTrainedTokenizerFast]) -> Callable[..., Built]:
+    """``build(name, model_class="", **config)``: a fresh tiny model and its tokenizer."""
+
+    def builder(name: str, model_class: str = "", **settings: Any) -> Built:
+        tokenizer = tokenizer_for(name)
+        return _build(name, model_class, **settings), tokenizer
+
+    return builder
+
+
+@pytest.fixture(scope="session")
+def save(build: Callable[..., Built], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """``save(name, model_class="", **config)``: a folder with a fresh tiny model and its tokenizer."""
+
+    def saver(name: str, model_class: str = "", **settings: Any) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        model, tokenizer = build(name, model_class, **settings)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return folder
+
+    return saver
+
+
+@pytest.fixture(scope="session")
+def tiny(build: Callable[..., Built]) -> Callable[..., Any]:
+    """``tiny(name, backend="torch")``: a HookedModel of a tiny architecture, one for the session."""
+    from conceptscope.hooks import load_model
+
+    made: dict[tuple[str, str], Any] = {}
+
+    def hooked(name: str, backend: str = "torch") -> Any:
+        if (name, backend) not in made:
+            model, tokenizer = build(name)
+            made[name, backend] = load_model(model, tokenizer=tokenizer, backend=backend)
+        return made[name, backend]
+
+    return hooked
