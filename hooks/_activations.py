@@ -1,0 +1,209 @@
+"""What a model computed at some sites, with what is known about the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from conceptscope.hooks._rows import as_list, selected_rows, take
+from conceptscope.hooks._site import Site
+from conceptscope.hooks._tensor_file import read_tensors, write_tensors
+from jaxtyping import Float, Int
+from torch import Tensor
+
+_KIND, _VERSION = "activations", 1
+_PARALLEL = ("labels", "groups", "pairs", "contexts")
+_SAVED = "site:"
+
+
+class Activations(Mapping[Site, Tensor]):
+    """A tensor for each site, one row an example (or a token), with labels, groups, pairs and contexts.
+
+    Shapes: (example, d), and (example, head, d_head) for z, q, k and v; any numpy array or tensor of floats.
+    example: each row's example in the user's order; position: its token's index in the prompt. Where several
+    rows share an example (position="all") and no groups are given, an example is a group.
+    source: where it came from, such as model_name, n_layers and position (the rule).
+
+    Raises:
+        TypeError: a tensor that is not of floats.
+        ValueError: no sites, rows of different number, or a list of another length.
+
+    >>> acts = Activations({"resid_post.0": torch.eye(3), "resid_post.1": torch.ones(3, 2)}, ["a", "b", "b"])
+    >>> acts
+    Activations(3 rows, resid_post.0 (3), resid_post.1 (2), labels of 2 classes)
+    >>> acts[1:].labels, acts["resid_post.0"].shape
+    (['b', 'b'], torch.Size([3, 3]))
+    """
+
+    labels: list[Any] | None
+    groups: list[Any] | None
+    pairs: list[Any] | None
+    contexts: Any
+    example: Int[Tensor, " example"]
+    position: Int[Tensor, " example"] | None
+    source: dict[str, Any]
+
+    def __init__(
+        self,
+        tensors: Mapping[Any, Any],
+        labels: Any = None,
+        *,
+        groups: Any = None,
+        pairs: Any = None,
+        contexts: Any = None,
+        example: Any = None,
+        position: Any = None,
+        source: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._tensors = {Site.parse(site): _as_floats(site, value) for site, value in tensors.items()}
+        lengths = {str(site): len(value) for site, value in self._tensors.items()}
+        if not lengths:
+            raise ValueError("there are no activations: at least one site is needed")
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"all sites need the same number of rows, got {lengths}")
+        self._n = next(iter(lengths.values()))
+        given = {"labels": labels, "groups": groups, "pairs": pairs, "contexts": contexts}
+        for name, values in given.items():
+            setattr(self, name, self._parallel(name, values))
+        self.example = torch.arange(self._n) if example is None else self._whole_numbers("example", example)
+        self.position = None if position is None else self._whole_numbers("position", position)
+        self.source = dict(source or {})
+        if self.groups is None and len(set(self.example.tolist())) < self._n:
+            self.groups = self.example.tolist()
+
+    def _parallel(self, name: str, values: Any) -> Any:
+        if values is None:
+            return None
+        listed = values if name == "contexts" and hasattr(values, "shape") else as_list(values)
+        if len(listed) != self._n:
+            raise ValueError(f"{len(listed)} {name} for {self._n} rows of activations: each row needs one")
+        return listed
+
+    def _whole_numbers(self, name: str, values: Any) -> Tensor:
+        numbers = torch.as_tensor(values, dtype=torch.int64).cpu()
+        if numbers.shape != (self._n,):
+            raise ValueError(f"{name} has shape {tuple(numbers.shape)} for {self._n} rows of activations")
+        return numbers
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows every tensor has; `len` is the number of sites, as in any mapping."""
+        return self._n
+
+    @property
+    def sites(self) -> list[Site]:
+        """The sites, in the order of a forward pass."""
+        return sorted(self._tensors)
+
+    def __getitem__(self, key: Any) -> Any:
+        """The tensor of a site, or the Activations of the rows that a slice, mask or list selects."""
+        if isinstance(key, str | Site):
+            return self._at(key)
+        if isinstance(key, int):
+            raise TypeError(f"rows are selected by a slice, a mask or a list: write [{key}:{key + 1}]")
+        return self._rows(selected_rows(key, self._n), key if isinstance(key, slice) else None)
+
+    def _at(self, key: str | Site) -> Tensor:
+        try:
+            site = self._from_the_start(Site.parse(key))
+        except ValueError as error:
+            raise KeyError(f"{error} (captured: {', '.join(map(str, self.sites))})") from error
+        if site in self._tensors:
+            return self._tensors[site]
+        all_heads = Site(site.kind, site.layer)
+        if site.head is not None and all_heads in self._tensors:
+            return self._tensors[all_heads][:, site.head]
+        raise KeyError(f"site {str(key)!r} was not captured: captured were {', '.join(map(str, self.sites))}")
+
+    def _from_the_start(self, site: Site) -> Site:
+        layers = self.source.get("n_layers")
+        if site.layer is None or site.layer >= 0 or layers is None:
+            return site
+        return Site(site.kind, site.layer + layers, site.head) if site.layer >= -layers else site
+
+    def _rows(self, rows: list[int], view: slice | None) -> Activations:
+        return Activations(
+            {site: value[rows if view is None else view] for site, value in self._tensors.items()},
+            **{name: take(getattr(self, name), rows) for name in _PARALLEL},
+            example=self.example[rows],
+            position=take(self.position, rows),
+            source=self.source,
+        )
+
+    def __iter__(self) -> Iterator[Site]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def to(self, *args: Any, **kwargs: Any) -> Activations:
+        """The same activations on another device or in another dtype, as in `Tensor.to`."""
+        moved = {site: value.to(*args, **kwargs) for site, value in self._tensors.items()}
+        known: dict[str, Any] = {
+            name: getattr(self, name) for name in (*_PARALLEL, "example", "position", "source")
+        }
+        return Activations(moved, **known)
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to one safetensors file, which appears only when it is complete.
+
+        Raises:
+            TypeError: labels, groups, pairs or contexts that are neither numbers, text nor a tensor.
+        """
+        tensors = {f"{_SAVED}{site}": value for site, value in self._tensors.items()}
+        tensors["example"] = self.example
+        if self.position is not None:
+            tensors["position"] = self.position
+        about = {name: getattr(self, name) for name in (*_PARALLEL, "source")}
+        if hasattr(self.contexts, "shape"):
+            tensors["contexts"] = torch.as_tensor(about.pop("contexts"))
+        write_tensors(path, tensors, about, kind=_KIND, version=_VERSION)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Activations:
+        """Read what `save` wrote; the tensors stay on disk and are mapped into memory where they are used.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: the file is cut short, or holds no activations, or those of another version.
+        """
+        tensors, about = read_tensors(path, kind=_KIND, version=_VERSION)
+        sites = {name: value for name, value in tensors.items() if name.startswith(_SAVED)}
+        others = {name: value for name, value in tensors.items() if name not in sites}
+        order = sorted(Site.parse(name.removeprefix(_SAVED)) for name in sites)
+        known: dict[str, Any] = {**about, **others}
+        return cls({site: sites[f"{_SAVED}{site}"] for site in order}, **known)
+
+    def __repr__(self) -> str:
+        about = [f"{self._n} row{'s' if self._n != 1 else ''}"]
+        shapes = [f"{site} ({', '.join(map(str, self._tensors[site].shape[1:]))})" for site in self.sites]
+        about += shapes if len(shapes) <= 4 else [shapes[0], "...", shapes[-1], f"{len(shapes)} sites"]
+        if self.labels is not None:
+            about.append(f"labels of {len(set(self.labels))} classes")
+        return f"Activations({', '.join(about)})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{site}</td><td>{tuple(self._tensors[site].shape)}</td>"
+            f"<td>{str(self._tensors[site].dtype).removeprefix('torch.')}</td></tr>"
+            for site in self.sites
+        )
+        head = "<tr><th>site</th><th>shape</th><th>dtype</th></tr>"
+        return f"<p>{self._n} rows</p><table>{head}{rows}</table>"
+
+
+def _as_floats(site: Any, value: Any) -> Float[Tensor, example * d]:
+    tensor = torch.as_tensor(value)
+    if not tensor.is_floating_point():
+        raise TypeError(f"the activations at {site} must be floats, got {tensor.dtype}")
+    if tensor.ndim < 2:
+        raise ValueError(f"the activations at {site} must be (example, d), got {tuple(tensor.shape)}")
+    return tensor

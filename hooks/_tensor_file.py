@@ -1,0 +1,79 @@
+"""Tensors with their metadata in one safetensors file, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+
+def write_tensors(
+    path: str | Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any], *, kind: str, version: int
+) -> None:
+    """Write tensors and a JSON-able description to a file that appears only when it is complete.
+
+    Raises:
+        TypeError: the description holds something that JSON cannot say.
+    """
+    try:
+        description = json.dumps(dict(about))
+    except TypeError as error:
+        raise TypeError(f"only numbers and text can be saved beside tensors: {error}") from error
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    unshared = {name: _alone(tensor) for name, tensor in tensors.items()}
+    try:
+        partial.touch()
+        save_file(unshared, partial, {"kind": kind, "version": str(version), "about": description})
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_tensors(
+    path: str | Path, *, kind: str, version: int, device: str | torch.device = "cpu"
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors of a file, memory-mapped on the CPU, and its description.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is cut short, or of another kind or version.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no file {str(path)!r}")
+    try:
+        with safe_open(file, framework="pt", device=str(device)) as opened:
+            metadata = opened.metadata() or {}
+            _check_kind(file, metadata, kind, version)
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+            return tensors, json.loads(metadata["about"])
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"{file} is cut short or no safetensors file: save it again ({error})") from error
+
+
+def _check_kind(file: Path, metadata: Mapping[str, str], kind: str, version: int) -> None:
+    found = metadata.get("kind")
+    if found != kind:
+        is_what = f"it says it is {found!r}" if found else "it does not say what it is"
+        raise ValueError(f"{file} holds no {kind}: {is_what}")
+    if metadata.get("version") != str(version):
+        raise ValueError(
+            f"{file} has version {metadata.get('version')} of the {kind} format, "
+            f"and this conceptscope reads version {version}"
+        )
+
+
+def _alone(tensor: Tensor) -> Tensor:
+    """The tensor in memory that it shares with no other, as safetensors wants it."""
+    packed = tensor.detach().contiguous()
+    whole = packed.untyped_storage().nbytes() == packed.numel() * packed.element_size()
+    return packed if whole else packed.clone()
