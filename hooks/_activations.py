@@ -15,6 +15,7 @@ from torch import Tensor
 
 _KIND, _VERSION = "activations", 1
 _PARALLEL = ("labels", "groups", "pairs", "contexts")
+_ABOUT = (*_PARALLEL, "example", "position", "source")
 _SAVED = "site:"
 
 

@@ -67,9 +67,7 @@ class Site:
         if self.kind in KINDS:
             self._check_kind()
         elif self.kind.split(".")[0] in KINDS:
-            raise ValueError(
-                f"site {str(self)!r}: after the kind come numbers, as in 'resid_post.6' or 'z.6.3'"
-            )
+            raise ValueError(f"site {str(self)!r}: after the kind come numbers, as in 'z.6.3'")
         elif self.layer is not None or _close(self.kind):
             raise ValueError(_unknown(self.kind, str(self)))
         elif not _MODULE_PATH.fullmatch(self.kind):

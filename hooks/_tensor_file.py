@@ -32,7 +32,9 @@ def write_tensors(
     unshared = {name: _alone(tensor) for name, tensor in tensors.items()}
     try:
         partial.touch()
+        mode = partial.stat().st_mode
         save_file(unshared, partial, {"kind": kind, "version": str(version), "about": description})
+        partial.chmod(mode)  # safetensors makes files that only their owner can read
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
