@@ -1,0 +1,127 @@
+"""What the forward pass now under way is made of, so that a hook knows whose row it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import torch
+from conceptscope.hooks._positions import Position, acts_on_generated, prompt_positions
+from conceptscope.hooks._prompts import Prompt
+from jaxtyping import Int
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from conceptscope.hooks._model import HookedModel
+
+
+@dataclass(frozen=True, eq=False)
+class Where:
+    """Which tokens the rows of an edit are, as integers, one for each row.
+
+    ``example`` is the index in the user's order. ``position`` counts the prompt's tokens without its special
+    ones from 0, and goes on through the generated tokens. ``step`` is 0 in the prompt and 1, 2, ... for the
+    first, second, ... generated token.
+    """
+
+    example: Int[Tensor, " row"]
+    position: Int[Tensor, " row"]
+    step: Int[Tensor, " row"]
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """The selected rows of a flattened [batch * column] axis; ``rows`` is None where it is all of them."""
+
+    rows: Int[Tensor, " row"] | None
+    where: Where
+
+
+@dataclass(eq=False)
+class Running:
+    """A padded batch of prompts, and the columns of it that the forward pass computes.
+
+    ``examples`` are the prompts' indices in the user's order, ``starts`` the padded column of each one's
+    first token, and ``past`` the number of columns that are in the cache already. While ``generating``, the
+    columns from ``width`` on are generated tokens.
+    """
+
+    prompts: Sequence[Prompt]
+    examples: Sequence[int]
+    starts: Sequence[int]
+    past: int = 0
+    generating: bool = False
+    width: int = field(init=False)
+    _selections: dict[tuple[Position, int, torch.device], Selection | None] = field(
+        init=False, repr=False, default_factory=dict
+    )
+    _chosen: dict[Position, list[list[int]]] = field(init=False, repr=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.width = max(s + len(p) for s, p in zip(self.starts, self.prompts, strict=True))
+
+    def advance(self, past: int) -> None:
+        """Go on to the forward pass that begins at column ``past``."""
+        self.past = past
+        self._selections.clear()
+
+    def select(self, positions: Position, columns: int, device: torch.device) -> Selection | None:
+        """The rows of a forward pass over so many columns that a rule selects; None where there are none."""
+        key = (positions, columns, device)
+        if key not in self._selections:
+            self._selections[key] = self._select(positions, columns, device)
+        return self._selections[key]
+
+    def _select(self, positions: Position, columns: int, device: torch.device) -> Selection | None:
+        if positions not in self._chosen:
+            self._chosen[positions] = [
+                prompt_positions(positions, p, for_capture=False) for p in self.prompts
+            ]
+        end = self.past + columns
+        steps = self._steps(end) if acts_on_generated(positions) else range(0)
+        found: list[tuple[int, int, int, int]] = []
+        for row, (prompt, start) in enumerate(zip(self.prompts, self.starts, strict=True)):
+            example, first = self.examples[row], row * columns - self.past
+            if self.past < start + len(prompt):
+                found += [
+                    (first + start + index, example, prompt.content_index[index], 0)
+                    for index in self._chosen[positions][row]
+                    if self.past <= start + index < end
+                ]
+            after = len(prompt.content) - 1
+            found += [(first + self.width + step - 1, example, after + step, step) for step in steps]
+        if not found:
+            return None
+        rows, *where = torch.tensor(found, device=device).unbind(1)
+        everything = len(found) == len(self.prompts) * columns
+        return Selection(None if everything else rows, Where(*where))
+
+    def _steps(self, end: int) -> range:
+        if not self.generating:
+            return range(0)
+        return range(max(1, self.past - self.width + 1), end - self.width + 1)
+
+
+_NOW: WeakKeyDictionary[nn.Module, Running] = WeakKeyDictionary()
+
+
+@contextmanager
+def running(model: HookedModel, state: Running) -> Iterator[None]:
+    """Say what the model's forward passes inside are made of."""
+    before = _NOW.get(model.hf)
+    _NOW[model.hf] = state
+    try:
+        yield
+    finally:
+        if before is None:
+            del _NOW[model.hf]
+        else:
+            _NOW[model.hf] = before
+
+
+def now_running(model: HookedModel) -> Running | None:
+    """What the model's forward pass is made of, or None outside of one."""
+    return _NOW.get(model.hf)
