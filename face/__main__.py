@@ -1,0 +1,5 @@
+"""`python -m conceptscope`."""
+
+from conceptscope._cli import main
+
+main()
