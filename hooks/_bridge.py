@@ -1,0 +1,61 @@
+"""TransformerLens's bridge around a Hugging Face model."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from typing import Any
+
+from conceptscope.hooks._names import adapter_for, fitted_path
+
+
+def make_bridge(hf: Any, tokenizer: Any, name: str) -> Any:
+    """Wrap a model in a TransformerBridge, which changes the model in place.
+
+    Attention becomes eager, so that patterns and scores can be seen. Components of the language model that
+    the model's class lacks (a bare BertModel has no unembedding) are left out.
+
+    Raises:
+        ValueError: TransformerLens has no adapter for the model.
+    """
+    known = adapter_for(hf)
+    if known is None:
+        raise ValueError(
+            f"TransformerLens has no adapter for {type(hf).__name__}, so backend='bridge' is not possible: "
+            "use backend='torch'"
+        )
+    from transformer_lens.model_bridge.sources import build_bridge_from_module
+
+    hf.set_attn_implementation("eager")
+    return build_bridge_from_module(
+        hf,
+        known.cfg.architecture,
+        hf_config=copy.deepcopy(hf.config),
+        tokenizer=_copy_of(tokenizer),
+        model_name=name,
+        post_adapter_hook=lambda adapter: _fit(adapter, hf),
+    )
+
+
+def is_bridge(model: Any) -> bool:
+    """Whether this is a TransformerBridge, without importing TransformerLens to tell."""
+    return any(base.__name__ == "TransformerBridge" for base in type(model).__mro__)
+
+
+def _fit(adapter: Any, hf: Any) -> None:
+    """Name the components as this class has them, and drop those that it lacks."""
+    for key, component in list(adapter.component_mapping.items()):
+        path = fitted_path(hf, component.name) if component.name else component.name
+        if path is None:
+            del adapter.component_mapping[key]
+        else:
+            component.name = path
+
+
+def _copy_of(tokenizer: Any) -> Any:
+    """A tokenizer for the bridge to change, reloaded from disk because the bridge asks for its path."""
+    if tokenizer is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        return type(tokenizer).from_pretrained(folder)

@@ -1,0 +1,156 @@
+"""Loading a model: embedded, from the hub, from a folder, or one that is in memory."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import transformers
+from conceptscope.hooks._bridge import is_bridge, make_bridge
+from conceptscope.hooks._model import HookedModel
+
+_EMBEDDED = "tinyworld"
+_SHARED_SETTINGS = (
+    "token",
+    "trust_remote_code",
+    "cache_dir",
+    "local_files_only",
+    "subfolder",
+    "force_download",
+)
+
+
+def load_model(
+    source: str | Path | Any = _EMBEDDED,
+    *,
+    tokenizer: Any = None,
+    backend: Literal["torch", "bridge"] = "torch",
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | str | None = None,
+    revision: str | None = None,
+    device_map: Any = None,
+    **hf_kwargs: Any,
+) -> HookedModel:
+    """A pretrained transformer with named sites, of the class that its config names.
+
+    source: "tinyworld" (embedded), a name on the Hugging Face hub, a folder, a loaded Hugging Face model
+        (with tokenizer=), or a TransformerBridge.
+    tokenizer: a tokenizer, or where to load one from; by default the source's own.
+    backend: "torch" hooks the untouched model; "bridge" wraps it in a TransformerBridge, which has q, k and v
+        too. A loaded model is copied for that, never changed.
+    device, dtype, revision, device_map, hf_kwargs: for ``from_pretrained``.
+
+    Raises:
+        OSError: there is no such model, here or on the hub.
+        TypeError: source is none of these.
+        ValueError: a setting that does not go with the source, or a loaded model without a tokenizer.
+
+    >>> load_model("tinyworld").sites()[0]
+    Site('resid_post.0')
+    """
+    if backend not in ("torch", "bridge"):
+        raise ValueError(f"backend must be 'torch' or 'bridge', got {backend!r}")
+    if isinstance(source, str | Path):
+        settings = {"dtype": dtype, "revision": revision, "device_map": device_map, **hf_kwargs}
+        given = {name: value for name, value in settings.items() if value is not None}
+        return _from_pretrained(str(source), tokenizer, backend, device, given)
+    _refuse_settings(device=device, dtype=dtype, revision=revision, device_map=device_map, **hf_kwargs)
+    if is_bridge(source):
+        name = str(getattr(source.cfg, "model_name", "") or type(source.original_model).__name__)
+        chosen = source.tokenizer if tokenizer is None else _tokenizer(tokenizer, {})
+        return HookedModel(source.original_model, chosen, name=name, bridge=source)
+    if isinstance(source, transformers.PreTrainedModel):
+        return _from_loaded(source, tokenizer, backend)
+    raise TypeError(
+        f"cannot load a model from {type(source).__name__}: expected 'tinyworld', a name on the Hugging Face "
+        "hub, a folder, a transformers.PreTrainedModel or a TransformerBridge"
+    )
+
+
+def _from_loaded(hf: transformers.PreTrainedModel, tokenizer: Any, backend: str) -> HookedModel:
+    if tokenizer is None:
+        raise ValueError(
+            "a loaded model needs its tokenizer: "
+            "load_model(model, tokenizer=AutoTokenizer.from_pretrained(...))"
+        )
+    if any("_original_component" in name for name, _ in hf.named_modules()):
+        raise ValueError(
+            "this model is inside a TransformerBridge already: give load_model the bridge itself"
+        )
+    name = hf.name_or_path or type(hf).__name__
+    return _hooked(copy.deepcopy(hf) if backend == "bridge" else hf, _tokenizer(tokenizer, {}), name, backend)
+
+
+def _from_pretrained(
+    source: str, tokenizer: Any, backend: str, device: str | torch.device | None, settings: dict[str, Any]
+) -> HookedModel:
+    if device is not None and "device_map" in settings:
+        raise ValueError("device= and device_map= exclude each other: give one of them")
+    path, settings = _where(source, settings)
+    where = {k: v for k, v in settings.items() if k in (*_SHARED_SETTINGS, "revision")}
+    try:
+        config = transformers.AutoConfig.from_pretrained(path, **where)
+        hf = _model_class(config).from_pretrained(path, **settings)
+        chosen = _tokenizer(path if tokenizer is None else tokenizer, where)
+    except (OSError, ValueError) as error:
+        raise OSError(_not_there(source, error)) from error
+    if device is not None:
+        hf = hf.to(device)
+    return _hooked(hf.eval(), chosen, source, backend)
+
+
+def _where(source: str, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The path to load from; the embedded weights are small, and are run in float32."""
+    if source != _EMBEDDED:
+        return str(Path(source).expanduser()) if source.startswith("~") else source, settings
+    from conceptscope.worlds import tinyworld
+
+    return str(tinyworld.weights_path()), {"dtype": torch.float32} | settings
+
+
+def _model_class(config: Any) -> Any:
+    """The class that the config names; without a name, or with one from the hub, transformers chooses."""
+    named = (getattr(config, "architectures", None) or [""])[0]
+    known = getattr(transformers, named, None) if named else None
+    if known is not None:
+        return known
+    remote = getattr(config, "auto_map", None) or {}
+    return transformers.AutoModelForCausalLM if "AutoModelForCausalLM" in remote else transformers.AutoModel
+
+
+def _tokenizer(given: Any, where: dict[str, Any]) -> Any:
+    if isinstance(given, str | Path):
+        return transformers.AutoTokenizer.from_pretrained(given, **where)
+    return given
+
+
+def _hooked(hf: Any, tokenizer: Any, name: str, backend: str) -> HookedModel:
+    bridge = make_bridge(hf, tokenizer, name) if backend == "bridge" else None
+    return HookedModel(hf, tokenizer, name=name, bridge=bridge)
+
+
+def _not_there(source: str, error: Exception) -> str:
+    if Path(source).expanduser().is_dir():
+        return f"the folder {source!r} holds no model that can be loaded ({_sentence(error)})"
+    if source.startswith((".", "/", "~")) or source.count("/") > 1:
+        return f"there is no folder {source!r}: check the path, or use 'tinyworld', which is embedded"
+    return (
+        f"there is no model {source!r}: not a folder here, and not to be had from the Hugging Face hub "
+        f"({_sentence(error)}); check the name and the network, or use 'tinyworld', which is embedded"
+    )
+
+
+def _sentence(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{text[:197]}..." if len(text) > 200 else text
+
+
+def _refuse_settings(**settings: Any) -> None:
+    given = [name for name, value in settings.items() if value is not None]
+    if given:
+        raise ValueError(
+            f"{', '.join(given)} cannot be set for a model that is loaded already: set it when loading, "
+            "or move the model itself"
+        )
