@@ -1,8 +1,31 @@
 """Models, sites, capture, interventions and generation."""
 
 from conceptscope.hooks._activations import Activations
+from conceptscope.hooks._capture import capture
 from conceptscope.hooks._examples import Examples
+from conceptscope.hooks._generate import generate, next_token_logits
+from conceptscope.hooks._intervene import intervene
+from conceptscope.hooks._interventions import Intervention, add_vector
+from conceptscope.hooks._load import load_model
 from conceptscope.hooks._load_examples import load_examples
+from conceptscope.hooks._model import HookedModel
+from conceptscope.hooks._running import Where
 from conceptscope.hooks._site import HEAD_KINDS, KINDS, Site
 
-__all__ = ["HEAD_KINDS", "KINDS", "Activations", "Examples", "Site", "load_examples"]
+__all__ = [
+    "HEAD_KINDS",
+    "KINDS",
+    "Activations",
+    "Examples",
+    "HookedModel",
+    "Intervention",
+    "Site",
+    "Where",
+    "add_vector",
+    "capture",
+    "generate",
+    "intervene",
+    "load_examples",
+    "load_model",
+    "next_token_logits",
+]

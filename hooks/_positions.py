@@ -79,7 +79,7 @@ def _of_word(word: str, prompt: Prompt) -> list[int]:
     if word == "generated":
         return []
     if word in ("first", "last"):
-        return [prompt.content[0 if word == "first" else -1]]
+        return [_indexed(0 if word == "first" else -1, prompt)]
     if word == "span":
         if not prompt.spans:
             raise ValueError(f"position 'span', but {_shown(prompt)} has no span: give Examples(spans=...)")
@@ -95,6 +95,8 @@ def _of_word(word: str, prompt: Prompt) -> list[int]:
 
 def _indexed(index: int, prompt: Prompt) -> int:
     n = len(prompt.content)
+    if n == 0:
+        raise ValueError(f"position {index}: {_shown(prompt)} has no tokens but special ones")
     if not -n <= index < n:
         raise ValueError(
             f"position {index} is outside {_shown(prompt)}, which has {n} tokens: use {-n} to {n - 1}"

@@ -44,9 +44,9 @@ class Selection:
 class Running:
     """A padded batch of prompts, and the columns of it that the forward pass computes.
 
-    ``examples`` are the prompts' indices in the user's order, ``starts`` the padded column of each one's
-    first token, and ``past`` the number of columns that are in the cache already. While ``generating``, the
-    columns from ``width`` on are generated tokens.
+    ``examples`` are the prompts' indices in the user's order and ``starts`` the padded column of each one's
+    first token. ``past`` columns are in the cache already, and the pass computes the next ``columns``. While
+    ``generating``, those from ``width`` on are generated tokens.
     """
 
     prompts: Sequence[Prompt]
@@ -55,36 +55,44 @@ class Running:
     past: int = 0
     generating: bool = False
     width: int = field(init=False)
-    _selections: dict[tuple[Position, int, torch.device], Selection | None] = field(
+    columns: int = field(init=False)
+    _begun: bool = field(init=False, repr=False, default=False)
+    _selections: dict[tuple[Position, torch.device], Selection | None] = field(
         init=False, repr=False, default_factory=dict
     )
     _chosen: dict[Position, list[list[int]]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.width = max(s + len(p) for s, p in zip(self.starts, self.prompts, strict=True))
+        self.columns = self.width - self.past
 
-    def advance(self, past: int) -> None:
-        """Go on to the forward pass that begins at column ``past``."""
-        self.past = past
+    def begin(self, past: int, columns: int) -> None:
+        """The forward pass that computes so many columns from ``past`` on begins."""
+        self.past, self.columns, self._begun = past, columns, True
         self._selections.clear()
 
-    def select(self, positions: Position, columns: int, device: torch.device) -> Selection | None:
-        """The rows of a forward pass over so many columns that a rule selects; None where there are none."""
-        key = (positions, columns, device)
+    def go_on(self, columns: int) -> None:
+        """The next pass of a generation begins: behind the cached columns, or over all of them again."""
+        end = self.past + self.columns
+        self.begin(end if self._begun and columns <= end else 0, columns)
+
+    def select(self, positions: Position, device: torch.device) -> Selection | None:
+        """The rows of this forward pass that a rule selects, or None where there are none."""
+        key = (positions, device)
         if key not in self._selections:
-            self._selections[key] = self._select(positions, columns, device)
+            self._selections[key] = self._select(positions, device)
         return self._selections[key]
 
-    def _select(self, positions: Position, columns: int, device: torch.device) -> Selection | None:
+    def _select(self, positions: Position, device: torch.device) -> Selection | None:
         if positions not in self._chosen:
             self._chosen[positions] = [
                 prompt_positions(positions, p, for_capture=False) for p in self.prompts
             ]
-        end = self.past + columns
+        end = self.past + self.columns
         steps = self._steps(end) if acts_on_generated(positions) else range(0)
         found: list[tuple[int, int, int, int]] = []
         for row, (prompt, start) in enumerate(zip(self.prompts, self.starts, strict=True)):
-            example, first = self.examples[row], row * columns - self.past
+            example, first = self.examples[row], row * self.columns - self.past
             if self.past < start + len(prompt):
                 found += [
                     (first + start + index, example, prompt.content_index[index], 0)
@@ -96,7 +104,7 @@ class Running:
         if not found:
             return None
         rows, *where = torch.tensor(found, device=device).unbind(1)
-        everything = len(found) == len(self.prompts) * columns
+        everything = len(found) == len(self.prompts) * self.columns
         return Selection(None if everything else rows, Where(*where))
 
     def _steps(self, end: int) -> range:
@@ -112,16 +120,21 @@ _NOW: WeakKeyDictionary[nn.Module, Running] = WeakKeyDictionary()
 def running(model: HookedModel, state: Running) -> Iterator[None]:
     """Say what the model's forward passes inside are made of."""
     before = _NOW.get(model.hf)
-    _NOW[model.hf] = state
+    set_running(model, state)
     try:
         yield
     finally:
-        if before is None:
-            del _NOW[model.hf]
-        else:
-            _NOW[model.hf] = before
+        set_running(model, before)
+
+
+def set_running(model: HookedModel, state: Running | None) -> None:
+    """Say what the model's next forward passes are made of; None: nobody has said."""
+    if state is None:
+        _NOW.pop(model.hf, None)
+    else:
+        _NOW[model.hf] = state
 
 
 def now_running(model: HookedModel) -> Running | None:
-    """What the model's forward pass is made of, or None outside of one."""
+    """What the model's forward pass is made of, or None where nobody has said."""
     return _NOW.get(model.hf)

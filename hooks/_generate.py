@@ -1,0 +1,222 @@
+"""Continuations of prompts, the same for a prompt whatever it is batched with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from conceptscope.hooks._batches import batches, pad, pads
+from conceptscope.hooks._inference import inference
+from conceptscope.hooks._prompts import Prompt, Text, context_length, encode
+from conceptscope.hooks._random import torch_generator
+from conceptscope.hooks._running import Running, running
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+if TYPE_CHECKING:
+    from conceptscope.hooks._model import HookedModel
+
+
+def generate(
+    model: HookedModel,
+    prompts: Sequence[Text],
+    *,
+    max_new_tokens: int = 40,
+    temperature: float = 0.0,
+    generator: int | torch.Generator = 0,
+) -> list[str]:
+    """The continuation of each prompt, in the order given, until the model ends it or for so many tokens.
+
+    temperature: 0 takes the likeliest token; otherwise tokens are drawn from the softmax of the logits
+    divided by it, each prompt with randomness of its own, which depends on its index and not on the batch.
+    An end-of-text token that the tokenizer appends to a prompt is left out.
+
+    Raises:
+        TypeError: a single string instead of a list.
+        ValueError: an encoder, an empty prompt, a prompt without room for the new tokens, or a setting out
+            of range.
+    """
+    _check_settings(max_new_tokens, temperature)
+    encoded = _encode(model, prompts)
+    limit = context_length(model)
+    for row, prompt in enumerate(encoded):
+        if limit is not None and len(prompt) + max_new_tokens - 1 > limit:
+            raise ValueError(
+                f"prompt {row} has {len(prompt)} tokens, and the model has positions for {limit}: "
+                f"max_new_tokens can be at most {limit - len(prompt) + 1}, got {max_new_tokens}"
+            )
+    sampling = None if temperature == 0 else _Sampling(temperature, _seed(generator), max_new_tokens)
+    made: dict[int, list[int]] = {}
+    with inference(model.hf):
+        for rows in batches(encoded, equal=not pads(model, "left")):
+            made.update(zip(rows, _continue(model, encoded, rows, max_new_tokens, sampling), strict=True))
+    return [_text(model.tokenizer, prompt, made[row]) for row, prompt in enumerate(encoded)]
+
+
+def next_token_logits(model: HookedModel, prompts: Sequence[Text]) -> Float[Tensor, "example vocab"]:
+    """The model's logits for the token after each prompt, in the order given and in the model's dtype.
+
+    Raises:
+        TypeError: a single string instead of a list.
+        ValueError: an encoder, an empty prompt, or one with more tokens than the model's context.
+    """
+    encoded = _encode(model, prompts)
+    logits: dict[int, Tensor] = {}
+    with inference(model.hf):
+        for rows in batches(encoded, equal=not pads(model, "right")):
+            chosen = [encoded[row] for row in rows]
+            batch = pad(model, chosen, side="right")
+            last = torch.tensor([len(prompt) - 1 for prompt in chosen], device=model.device)
+            with running(model, Running(chosen, rows, batch.starts)), _only(model.hf, last):
+                output = model.hf(**batch.inputs, use_cache=False).logits
+            logits.update(zip(rows, output[:, 0] if output.shape[1] == 1 else _at(output, last), strict=True))
+    return torch.stack([logits[row] for row in range(len(encoded))])
+
+
+def _check_settings(max_new_tokens: int, temperature: float) -> None:
+    if isinstance(max_new_tokens, bool) or not isinstance(max_new_tokens, int) or max_new_tokens < 1:
+        raise ValueError(f"max_new_tokens must be a whole number from 1 on, got {max_new_tokens!r}")
+    if not (math.isfinite(temperature) and temperature >= 0):
+        raise ValueError(f"temperature must be 0 (the likeliest token) or more, got {temperature!r}")
+
+
+def _encode(model: HookedModel, prompts: Sequence[Text]) -> list[Prompt]:
+    if not model.generates:
+        raise ValueError(
+            f"{model.name} ({type(model.hf).__name__}) is an encoder and continues no text: "
+            "use capture, or load a causal language model"
+        )
+    return [_open(prompt) for prompt in encode(model, prompts)]
+
+
+def _open(prompt: Prompt) -> Prompt:
+    """The prompt without special tokens that the tokenizer put after its text."""
+    if not prompt.offsets:
+        return prompt
+    n = len(prompt)
+    while n - 1 > prompt.content[-1] and prompt.offsets[n - 1][0] == prompt.offsets[n - 1][1]:
+        n -= 1
+    return prompt if n == len(prompt) else replace(prompt, ids=prompt.ids[:n], offsets=prompt.offsets[:n])
+
+
+def _continue(
+    model: HookedModel,
+    encoded: Sequence[Prompt],
+    rows: list[int],
+    max_new_tokens: int,
+    sampling: _Sampling | None,
+) -> list[list[int]]:
+    chosen = [encoded[row] for row in rows]
+    batch = pad(model, chosen, side="left")
+    ends = _end_tokens(model)
+    settings = _settings(
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        eos_token_id=ends or None,
+        pad_token_id=ends[0] if ends else 0,
+    )
+    processors = LogitsProcessorList([] if sampling is None else [sampling.processor(rows, model.device)])
+    state = Running(chosen, rows, batch.starts, generating=True)
+    with running(model, state), _only_these_settings(model.hf):
+        tokens = model.hf.generate(**batch.inputs, generation_config=settings, logits_processor=processors)
+    return [_until_end(row, ends) for row in tokens[:, state.width :].tolist()]
+
+
+def _end_tokens(model: HookedModel) -> list[int]:
+    for owner in (model.hf.generation_config, model.hf.config, model.tokenizer):
+        ends = getattr(owner, "eos_token_id", None)
+        if ends is not None:
+            return [int(end) for end in ends] if isinstance(ends, list | tuple) else [int(ends)]
+    return []
+
+
+def _until_end(tokens: list[int], ends: list[int]) -> list[int]:
+    first = next((index for index, token in enumerate(tokens) if token in ends), len(tokens))
+    return tokens[:first]
+
+
+def _text(tokenizer: Any, prompt: Prompt, tokens: list[int]) -> str:
+    """What the tokens add to the prompt, its spaces included."""
+    before = str(tokenizer.decode(prompt.ids, skip_special_tokens=True))
+    whole = str(tokenizer.decode([*prompt.ids, *tokens], skip_special_tokens=True))
+    if whole.startswith(before):
+        return whole[len(before) :]
+    return str(tokenizer.decode(tokens, skip_special_tokens=True))
+
+
+def _seed(generator: int | torch.Generator) -> int:
+    source = torch_generator(generator)
+    return int(torch.randint(2**62, (), generator=source, device=source.device))
+
+
+@dataclass(frozen=True)
+class _Sampling:
+    """Draws tokens with random numbers that depend on the seed, the prompt's index and the step alone."""
+
+    temperature: float
+    seed: int
+    steps: int
+
+    def processor(self, rows: Sequence[int], device: torch.device) -> _Drawn:
+        uniforms = np.stack([np.random.default_rng([self.seed, row]).random(self.steps) for row in rows])
+        return _Drawn(torch.tensor(uniforms, device=device), self.temperature)
+
+
+class _Drawn(LogitsProcessor):
+    """Leaves only the token that a uniform number draws, since transformers' own sampling is global."""
+
+    def __init__(self, uniforms: Float[Tensor, "example step"], temperature: float) -> None:
+        self._uniforms, self._temperature, self._step = uniforms, temperature, 0
+
+    def __call__(
+        self, input_ids: Int[Tensor, "example position"], scores: Float[Tensor, "example vocab"]
+    ) -> Float[Tensor, "example vocab"]:
+        cumulative = torch.softmax(scores.to(self._uniforms.dtype) / self._temperature, dim=-1).cumsum(-1)
+        level = self._uniforms[:, self._step, None] * cumulative[:, -1:]
+        token = torch.searchsorted(cumulative, level, right=True).clamp(max=scores.shape[-1] - 1)
+        self._step += 1
+        return torch.full_like(scores, -math.inf).scatter_(1, token, 0.0)
+
+
+def _settings(**given: Any) -> GenerationConfig:
+    settings: GenerationConfig = GenerationConfig(**given)  # type: ignore[no-untyped-call]
+    return settings
+
+
+@contextmanager
+def _only_these_settings(hf: Any) -> Iterator[None]:
+    """Keep the penalties and sampling of the model's own generation config out."""
+    before = hf.generation_config
+    hf.generation_config = _settings()
+    try:
+        yield
+    finally:
+        hf.generation_config = before
+
+
+@contextmanager
+def _only(hf: Any, last: Int[Tensor, " example"]) -> Iterator[None]:
+    """Let only each row's last position through the unembedding."""
+    head = hf.get_output_embeddings()
+    if head is None:
+        yield
+        return
+
+    def keep(module: Any, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        return (_at(args[0], last)[:, None], *args[1:]) if args and args[0].ndim == 3 else None
+
+    handle = head.register_forward_pre_hook(keep)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _at(x: Float[Tensor, "example position d"], index: Int[Tensor, " example"]) -> Float[Tensor, "example d"]:
+    return x[torch.arange(len(x), device=x.device), index.to(x.device)]

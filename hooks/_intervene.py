@@ -1,0 +1,66 @@
+"""Interventions on a running model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from conceptscope.hooks._following import following
+from conceptscope.hooks._interventions import Intervention, apply
+from conceptscope.hooks._running import now_running
+from conceptscope.hooks._site import Site
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from conceptscope.hooks._model import HookedModel
+
+
+@contextmanager
+def intervene(model: HookedModel, *interventions: Intervention) -> Iterator[HookedModel]:
+    """Within the context, every forward pass of the model is changed by the interventions, in their order.
+
+    It holds for `generate`, `next_token_logits`, `capture` (which sees what the interventions have made) and
+    for calls of ``model.hf`` and ``model.hf.generate``, with a KV cache or without one. Contexts nest: the
+    outer one acts first. No hook survives the context, however it ends. Where ``model.hf`` is called with a
+    filled cache, the tokens count as generated ones.
+
+    Raises:
+        TypeError: something that is not an Intervention.
+        ValueError: a site that the model does not have; when the model runs, positions that a prompt does not
+            have, or an edit that returns another shape.
+    """
+    for given in interventions:
+        if not isinstance(given, Intervention):
+            raise TypeError(
+                f"expected interventions, as concept.add(1.0) or add_vector(...) make, got {given!r}"
+            )
+    sites = [_resolved(model, intervention) for intervention in interventions]
+    with ExitStack() as stack:
+        stack.enter_context(following(model))
+        for site, intervention in zip(sites, interventions, strict=True):
+            stack.callback(model.tap(site).register(_hook(model, site, intervention)).remove)
+        yield model
+
+
+def _resolved(model: HookedModel, intervention: Intervention) -> Site:
+    (site,) = model.resolve_sites([Site.parse(intervention.site)])
+    return site
+
+
+def _hook(model: HookedModel, site: Site, intervention: Intervention) -> Callable[[Tensor], Tensor | None]:
+    def act(x: Tensor) -> Tensor | None:
+        state = now_running(model)
+        if state is None:
+            raise ValueError(
+                f"{intervention} cannot tell which tokens run: call model.hf or its body, not a part of it"
+            )
+        if x.shape[:2] != (len(state.prompts), state.columns):
+            raise ValueError(
+                f"{intervention} needs a tensor of shape [{len(state.prompts)}, {state.columns}, ...], "
+                f"[batch, position, ...], and {site} has {list(x.shape)}"
+            )
+        selection = state.select(intervention.positions, x.device)
+        return None if selection is None else apply(intervention, x, selection, site.head)
+
+    return act
