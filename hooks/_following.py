@@ -36,8 +36,9 @@ def following(model: HookedModel) -> Iterator[None]:
         for module in (model.hf,) if model.body is model.hf else (model.hf, model.body):
             stack.callback(module.register_forward_pre_hook(follower.before, with_kwargs=True).remove)
             stack.callback(module.register_forward_hook(follower.after, always_call=True).remove)
-        if callable(getattr(model.hf, "generate", None)):
-            stack.enter_context(_in_place_of(model.hf, "generate", follower.around(model.hf.generate)))
+        for owner in (model.hf, model.bridge) if model.backend == "bridge" else (model.hf,):
+            if callable(getattr(owner, "generate", None)):
+                stack.enter_context(_in_place_of(owner, "generate", follower.around(owner.generate)))
         yield
 
 
