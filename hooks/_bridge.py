@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 from conceptscope.hooks._names import adapter_for, fitted_path
@@ -25,16 +27,20 @@ def make_bridge(hf: Any, tokenizer: Any, name: str) -> Any:
             "use backend='torch'"
         )
     from transformer_lens.model_bridge.sources import build_bridge_from_module
+    from transformer_lens.utilities.attn_implementation import force_eager_attention
 
-    hf.set_attn_implementation("eager")
-    return build_bridge_from_module(
-        hf,
-        known.cfg.architecture,
-        hf_config=copy.deepcopy(hf.config),
-        tokenizer=_copy_of(tokenizer),
-        model_name=name,
-        post_adapter_hook=lambda adapter: _fit(adapter, hf),
-    )
+    if hf.base_model is hf and hf.base_model_prefix:
+        hf.__dict__[hf.base_model_prefix] = hf  # a bare body is looked for inside the class with a head
+    with _reloaded(tokenizer) as copied:
+        force_eager_attention(hf)
+        return build_bridge_from_module(
+            hf,
+            known.cfg.architecture,
+            hf_config=copy.deepcopy(hf.config),
+            tokenizer=copied,
+            model_name=name,
+            post_adapter_hook=lambda adapter: _fit(adapter, hf),
+        )
 
 
 def is_bridge(model: Any) -> bool:
@@ -52,10 +58,12 @@ def _fit(adapter: Any, hf: Any) -> None:
             component.name = path
 
 
-def _copy_of(tokenizer: Any) -> Any:
-    """A tokenizer for the bridge to change, reloaded from disk because the bridge asks for its path."""
+@contextlib.contextmanager
+def _reloaded(tokenizer: Any) -> Iterator[Any]:
+    """A tokenizer for the bridge to change; it asks for one that can be loaded from somewhere."""
     if tokenizer is None:
-        return None
+        yield None
+        return
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
-        return type(tokenizer).from_pretrained(folder)
+        yield type(tokenizer).from_pretrained(folder)

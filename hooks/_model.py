@@ -27,6 +27,11 @@ class HookedModel:
 
     Made by `load_model`. ``hf`` is the Hugging Face model (inside the bridge, if there is one), ``tokenizer``
     its own tokenizer.
+
+    Sites mean what they mean in TransformerLens. ``embed`` is the token embedding, after its norm where there
+    is one (BERT, Bloom); elsewhere positions may still be added to it. ``z`` is the input of the attention's
+    output projection, ``mlp_post`` that of the MLP's. In a post-norm block (BERT) ``attn_out`` is after the
+    norm, and ``resid_mid`` is the second norm's input. ``q`` and ``k`` are not yet rotated by position.
     """
 
     def __init__(self, hf: Any, tokenizer: Any, *, name: str, bridge: Any = None) -> None:
@@ -225,8 +230,8 @@ class HookedModel:
         return resolved
 
     def _n_heads_of(self, kind: str) -> int:
-        shared = getattr(self._config, "num_key_value_heads", None)
-        return int(shared) if shared and kind in ("k", "v") else self.n_heads
+        shared = getattr(self._bridge.cfg, "n_key_value_heads", None) if kind in ("k", "v") else None
+        return int(shared or self.n_heads)
 
     def _module_tap(self, path: str) -> ModuleTap:
         module = module_at(self.hf, path)

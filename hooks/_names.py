@@ -68,13 +68,24 @@ def adapter_for(hf: Any) -> Any:
         from transformer_lens.model_bridge.sources import build_bridge_config_from_hf
         from transformer_lens.model_bridge.sources.transformers import determine_architecture_from_hf_config
     config = copy.deepcopy(hf.config)
-    config.architectures = [type(hf).__name__]
+    config.architectures = [type(hf).__name__, *_language_models(config.model_type)]
     try:
         architecture = determine_architecture_from_hf_config(config)  # type: ignore[no-untyped-call]
     except ValueError:
         return None
     settings = build_bridge_config_from_hf(config, architecture, hf.name_or_path or "model", hf.dtype)
     return ArchitectureAdapterFactory.select_architecture_adapter(settings)
+
+
+def _language_models(family: str) -> list[str]:
+    """The classes with a language model's head in a family, whose body another class shares."""
+    from transformers.models.auto import modeling_auto
+
+    tables = (
+        modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
+    return [table[family] for table in tables if isinstance(table.get(family), str)]
 
 
 def fitted_path(hf: Any, path: str) -> str | None:
