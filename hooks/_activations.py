@@ -101,22 +101,37 @@ class Activations(Mapping[Site, Tensor]):
     def __getitem__(self, key: Any) -> Any:
         """The tensor of a site, or the Activations of the rows that a slice, mask or list selects."""
         if isinstance(key, str | Site):
-            return self._at(key)
+            return self.at(key)
         if isinstance(key, int):
             raise TypeError(f"rows are selected by a slice, a mask or a list: write [{key}:{key + 1}]")
         return self._rows(selected_rows(key, self._n), key if isinstance(key, slice) else None)
 
-    def _at(self, key: str | Site) -> Tensor:
-        try:
-            site = self._from_the_start(Site.parse(key))
-        except ValueError as error:
-            raise KeyError(f"{error} (captured: {', '.join(map(str, self.sites))})") from error
+    def at(self, key: str | Site) -> Tensor:
+        """The tensor of a site, as in `activations[site]`.
+
+        Raises:
+            KeyError: it was not captured.
+        """
+        site = self.key(key)
         if site in self._tensors:
             return self._tensors[site]
-        all_heads = Site(site.kind, site.layer)
-        if site.head is not None and all_heads in self._tensors:
-            return self._tensors[all_heads][:, site.head]
-        raise KeyError(f"site {str(key)!r} was not captured: captured were {', '.join(map(str, self.sites))}")
+        return self._tensors[Site(site.kind, site.layer)][:, site.head]
+
+    def key(self, site: str | Site) -> Site:
+        """The captured site that a name means; a head of a captured z is one, too.
+
+        Raises:
+            KeyError: it was not captured.
+        """
+        captured = f"captured were {', '.join(map(str, self.sites))}"
+        try:
+            wanted = self._from_the_start(Site.parse(site))
+        except ValueError as error:
+            raise KeyError(f"{error}; {captured}") from error
+        whole = wanted if wanted.head is None else Site(wanted.kind, wanted.layer)
+        if wanted not in self._tensors and whole not in self._tensors:
+            raise KeyError(f"site {str(site)!r} was not captured: {captured}")
+        return wanted
 
     def _from_the_start(self, site: Site) -> Site:
         layers = self.source.get("n_layers")
@@ -147,11 +162,26 @@ class Activations(Mapping[Site, Tensor]):
 
     def to(self, *args: Any, **kwargs: Any) -> Activations:
         """The same activations on another device or in another dtype, as in `Tensor.to`."""
-        moved = {site: value.to(*args, **kwargs) for site, value in self._tensors.items()}
-        known: dict[str, Any] = {
-            name: getattr(self, name) for name in (*_PARALLEL, "example", "position", "source")
-        }
-        return Activations(moved, **known)
+        return self.with_tensors({site: value.to(*args, **kwargs) for site, value in self._tensors.items()})
+
+    def with_labels(self, labels: Any) -> Activations:
+        """The same activations with other labels, one for each row.
+
+        Raises:
+            ValueError: a list of another length.
+        """
+        return Activations(self._tensors, **(self._known() | {"labels": labels}))
+
+    def with_tensors(self, tensors: Mapping[Any, Any]) -> Activations:
+        """Other tensors for the same rows, with all that is known about these.
+
+        Raises:
+            ValueError: tensors with another number of rows.
+        """
+        return Activations(tensors, **self._known())
+
+    def _known(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _ABOUT}
 
     def save(self, path: str | Path) -> None:
         """Write everything to one safetensors file, which appears only when it is complete.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -16,7 +16,7 @@ from conceptscope.hooks._random import numpy_generator
 from conceptscope.hooks._rows import as_list, selected_rows, take
 from conceptscope.hooks._tables import read_csv, read_hub, read_jsonl
 
-Text = str | list[dict[str, Any]]
+Text = str | Sequence[Mapping[str, Any]]
 """A text, or a chat: a list of messages with a role and a content."""
 
 _PARALLEL = ("labels", "groups", "pairs", "contexts", "spans")
@@ -27,8 +27,8 @@ _ROWS_SHOWN = 8
 class Examples:
     """Texts (or chats), each with its label, group, pair, context and span where there are any.
 
-    Examples of one group (a template, say) or of one pair never get separated by a split. A span is a
-    (start, end) pair of character positions in its text.
+    Examples of one group (a template, say) or of one pair never get separated by a split. A text's
+    span is (start, end) in characters, a list of these, or None.
 
     Raises:
         TypeError: a single string instead of a list, or a text that is neither a string nor a chat.
@@ -41,12 +41,12 @@ class Examples:
     ['bad', 'good']
     """
 
-    texts: list[Text]
-    labels: list[Any] | None = None
-    groups: list[Any] | None = field(default=None, kw_only=True)
-    pairs: list[Any] | None = field(default=None, kw_only=True)
+    texts: Sequence[Text]
+    labels: Sequence[Any] | None = None
+    groups: Sequence[Any] | None = field(default=None, kw_only=True)
+    pairs: Sequence[Any] | None = field(default=None, kw_only=True)
     contexts: Any = field(default=None, kw_only=True)
-    spans: list[tuple[int, int] | None] | None = field(default=None, kw_only=True)
+    spans: Sequence[Any] | None = field(default=None, kw_only=True)
     name: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -235,13 +235,16 @@ def _checked_texts(texts: Any) -> list[Text]:
     listed = as_list(_refuse_string(texts))
     if not listed:
         raise ValueError("there are no examples: at least one text is needed")
-    if isinstance(listed[0], dict):
+    if isinstance(listed[0], Mapping):
         raise TypeError("expected a list of texts or chats, got the messages of one chat: write [chat]")
     for row, text in enumerate(listed):
-        chat = isinstance(text, list) and text and all(isinstance(message, dict) for message in text)
-        if not isinstance(text, str) and not chat:
+        if not isinstance(text, str) and not _is_chat(text):
             raise TypeError(f"example {row} is neither a text nor a list of chat messages: {text!r}")
     return listed
+
+
+def _is_chat(text: Any) -> bool:
+    return isinstance(text, list | tuple) and bool(text) and all(isinstance(one, Mapping) for one in text)
 
 
 def _checked_parallel(part: str, values: Any, n: int) -> Any:
@@ -255,18 +258,20 @@ def _checked_parallel(part: str, values: Any, n: int) -> Any:
     return listed
 
 
-def _checked_span(row: int, span: Any, text: Text) -> tuple[int, int] | None:
-    if span is None:
+def _checked_span(row: int, given: Any, text: Text) -> Any:
+    if given is None:
         return None
-    start, end = span
-    if isinstance(text, str) and not 0 <= start < end <= len(text):
-        raise ValueError(
-            f"span ({start}, {end}) of example {row} is not inside its text of {len(text)} characters"
-        )
-    return int(start), int(end)
+    single = len(given) == 2 and not isinstance(given[0], Sequence)
+    spans = [(int(start), int(end)) for start, end in ([given] if single else given)]
+    for start, end in spans:
+        if isinstance(text, str) and not 0 <= start < end <= len(text):
+            raise ValueError(
+                f"span ({start}, {end}) of example {row} is not inside its text of {len(text)} characters"
+            )
+    return spans[0] if single else spans
 
 
-def _counted(labels: list[Any]) -> str:
+def _counted(labels: Sequence[Any]) -> str:
     counts: dict[Any, int] = {}
     for label in labels:
         counts[label] = counts.get(label, 0) + 1

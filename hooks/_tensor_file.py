@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def write_tensors(
         TypeError: the description holds something that JSON cannot say.
     """
     try:
-        description = json.dumps(dict(about))
+        description = json.dumps(dict(about), default=_pattern_to_json)
     except TypeError as error:
         raise TypeError(f"only numbers and text can be saved beside tensors: {error}") from error
     target = Path(path)
@@ -57,7 +58,7 @@ def read_tensors(
             metadata = opened.metadata() or {}
             _check_kind(file, metadata, kind, version)
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-            return tensors, json.loads(metadata["about"])
+            return tensors, json.loads(metadata["about"], object_hook=_pattern_from_json)
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"{file} is cut short or no safetensors file: save it again ({error})") from error
 
@@ -79,3 +80,14 @@ def _alone(tensor: Tensor) -> Tensor:
     packed = tensor.detach().contiguous()
     whole = packed.untyped_storage().nbytes() == packed.numel() * packed.element_size()
     return packed if whole else packed.clone()
+
+
+def _pattern_to_json(value: object) -> dict[str, Any]:
+    """A position may be a compiled pattern, which JSON does not know."""
+    if not isinstance(value, re.Pattern):
+        raise TypeError(f"{value!r} is a {type(value).__name__}")
+    return {"pattern": value.pattern, "flags": value.flags}
+
+
+def _pattern_from_json(value: dict[str, Any]) -> Any:
+    return re.compile(value["pattern"], value["flags"]) if value.keys() == {"pattern", "flags"} else value

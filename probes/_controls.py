@@ -1,0 +1,74 @@
+"""What a probe finds where there is nothing to find."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+_TRIES = 100
+
+
+def shuffled_codes(
+    codes: Int[np.ndarray, " example"],
+    cluster: Int[np.ndarray, " example"],
+    fold: Int[np.ndarray, " example"],
+    rng: np.random.Generator,
+) -> Int[np.ndarray, " example"]:
+    """Class numbers permuted so that what ties rows together stays.
+
+    If each cluster has one class, clusters exchange classes; if each has several (a pair), its rows do;
+    otherwise all rows do. Every training fold keeps all classes.
+
+    Raises:
+        ValueError: no such permutation was found.
+    """
+    for _ in range(_TRIES):
+        shuffled = _permuted(codes, cluster, rng)
+        if all(len(set(shuffled[fold != held])) == len(set(codes)) for held in set(fold.tolist())):
+            return shuffled
+    raise ValueError(
+        "the labels cannot be shuffled between so few groups: add groups, use fewer folds, or controls=False"
+    )
+
+
+def _permuted(
+    codes: Int[np.ndarray, " example"], cluster: Int[np.ndarray, " example"], rng: np.random.Generator
+) -> Int[np.ndarray, " example"]:
+    _, first, number = np.unique(cluster, return_index=True, return_inverse=True)
+    kinds = np.bincount(np.unique(np.stack([number, codes]), axis=1)[0])
+    if (kinds == 1).all():
+        return rng.permutation(codes[first])[number]
+    if (kinds == 1).any():
+        return rng.permutation(codes)
+    shuffled = np.empty_like(codes)
+    shuffled[np.argsort(number, kind="stable")] = codes[np.lexsort((rng.random(len(codes)), number))]
+    return shuffled
+
+
+def random_direction_accuracy(
+    x: Float[Tensor, "example d"],
+    codes: Int[Tensor, " example"],
+    fold: Int[Tensor, " example"],
+    rng: np.random.Generator,
+    *,
+    draws: int = 20,
+) -> float:
+    """Held-out accuracy along random directions with the activations' covariance, averaged over draws.
+
+    The class with the nearest mean is predicted, means being those of the training folds: with two classes,
+    a threshold and a sign on one direction; with more, as many directions at once as there are classes.
+    """
+    classes = int(codes.max()) + 1
+    k = 1 if classes == 2 else classes
+    centred = x - x.mean(0)
+    weights = torch.as_tensor(rng.standard_normal((len(x), draws * k))).to(x)
+    along = (centred @ (centred.T @ weights)).reshape(len(x), draws, k)
+    right = 0.0
+    for held in fold.unique().tolist():  # type: ignore[no-untyped-call]
+        train, test = fold != held, fold == held
+        means = torch.stack([along[train & (codes == code)].mean(0) for code in range(classes)])
+        distances = (along[test][:, None] - means).square().sum(-1)
+        right += (distances.argmin(1) == codes[test][:, None]).double().mean(1).sum().item()
+    return right / len(x)

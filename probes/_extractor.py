@@ -1,0 +1,22 @@
+"""What every way to extract a concept has in common."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from conceptscope.hooks import Activations, Site
+from conceptscope.probes._concept import Concept
+
+
+@runtime_checkable
+class Extractor(Protocol):
+    """A way to extract a concept: its settings are in the constructor, and fitting does not change it."""
+
+    def fit(self, activations: Activations, site: Site | str | None = None) -> Concept:
+        """The concept at a site, which may be left out when only one was captured.
+
+        Raises:
+            KeyError: the site was not captured.
+            ValueError: activations from which no concept can be extracted.
+        """
+        ...
