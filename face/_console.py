@@ -35,9 +35,14 @@ def sentence(error: Exception) -> str:
     return " ".join(str(said).split()) or type(error).__name__
 
 
+def printable(text: str) -> str:
+    """A text whose control characters, which a terminal would obey, are written out; lines stay."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
 def complain(message: str) -> None:
     """Write one sentence to standard error."""
-    stderr.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
+    stderr.print(printable(message), style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 class PlainErrors(TyperGroup):
@@ -58,10 +63,28 @@ class PlainErrors(TyperGroup):
             raise typer.Exit(REFUSED) from None
 
 
+class Steps:
+    """The numbered steps of a long command, above one bar that counts its parts."""
+
+    def __init__(self, bar: Progress, total: int) -> None:
+        self._bar = bar
+        self._task = bar.add_task("", total=total)
+        self._number = 0
+
+    def begin(self, title: str) -> None:
+        """Write the next step's heading."""
+        self._number += 1
+        self._bar.update(self._task, description=title)
+        console.print(f"\n[bold blue]{self._number}  {title}[/bold blue]")
+
+    def tick(self) -> None:
+        """One part more is done."""
+        self._bar.advance(self._task)
+
+
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Progress]:
-    """A bar that counts `total` parts of the work and is gone when it is done."""
+def steps(total: int) -> Iterator[Steps]:
+    """Steps whose bar counts `total` parts of the work and is gone when they are done."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        bar.add_task(what, total=total)
-        yield bar
+        yield Steps(bar, total)

@@ -1,5 +1,5 @@
 import pytest
-from conceptscope._console import sentence
+from conceptscope._console import printable, sentence
 
 
 @pytest.mark.parametrize(
@@ -12,3 +12,7 @@ from conceptscope._console import sentence
 )
 def test_an_error_becomes_one_line(error: Exception, said: str) -> None:
     assert sentence(error) == said
+
+
+def test_control_characters_are_written_out() -> None:
+    assert printable("a\x1b[31mb\nc\u202ed é") == "a\\x1b[31mb\nc\\u202ed é"

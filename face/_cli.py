@@ -1,0 +1,122 @@
+"""The command line: what it takes; the work is in a file for each command, imported when it is called."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from conceptscope._console import PlainErrors, quiet
+
+app = typer.Typer(
+    cls=PlainErrors,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class ExtractorName(StrEnum):
+    """The extractors that the command line offers."""
+
+    mean_difference = "mean-difference"
+    logistic = "logistic"
+
+
+Model = Annotated[
+    str,
+    typer.Option(help="A Hugging Face name, a folder, or 'tinyworld', which comes with the package."),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from conceptscope import __version__
+
+        typer.echo(f"conceptscope {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def conceptscope(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Find the concepts inside pretrained transformers, check them, and act on them."""
+
+
+@app.command()
+def tour(
+    out: Annotated[Path, typer.Option(help="The folder for the pictures.")] = Path("tour"),
+) -> None:
+    """Show the main job on the embedded model: find a concept, check it, steer along it (under a minute)."""
+    from conceptscope._tour import run_tour
+
+    run_tour(out)
+
+
+@app.command()
+def sweep(
+    model: Model,
+    data: Annotated[str, typer.Option(help="A .csv or .jsonl file, or a built-in set: 'sentiment'.")],
+    out: Annotated[Path, typer.Option(help="The folder for sweep.csv, sweep.png and concepts/.")],
+    text: Annotated[str, typer.Option(help="The column of the texts.")] = "text",
+    label: Annotated[str, typer.Option(help="The column of the labels.")] = "label",
+    group: Annotated[
+        str | None,
+        typer.Option(
+            help="The column of the groups, which folds never split (default: 'group' if it is there)."
+        ),
+    ] = None,
+    sites: Annotated[
+        str, typer.Option(help="Kinds or sites, with commas between: 'resid_post' is that of every layer.")
+    ] = "resid_post",
+    position: Annotated[
+        str, typer.Option(help="The token to read: 'last', 'first', 'mean', or an index from either end.")
+    ] = "last",
+    folds: Annotated[int, typer.Option(help="How many folds of held-out data.")] = 5,
+    extractor: Annotated[
+        ExtractorName, typer.Option(help="How a concept is made.")
+    ] = ExtractorName.mean_difference,
+) -> None:
+    """Find which sites hold a concept, on held-out data with controls, and save the concepts."""
+    from conceptscope._sweep_command import Columns, run_sweep
+
+    run_sweep(
+        model, data, out, Columns(text, label, group), sites.split(","), position, folds, extractor.value
+    )
+
+
+@app.command()
+def steer(
+    prompt: Annotated[str, typer.Argument(help="The text to go on from.")],
+    model: Model,
+    concept: Annotated[Path, typer.Option(help="A concept that 'conceptscope sweep' saved.")],
+    strength: Annotated[float, typer.Option(help="How far to move the reading, in standard deviations.")],
+    towards: Annotated[
+        str | None, typer.Option(help="The class to move towards (default: the last of two).")
+    ] = None,
+    tokens: Annotated[int, typer.Option(min=1, help="How many tokens to write.")] = 40,
+    force: Annotated[
+        bool, typer.Option("--force", help="Use a concept that was found in another model.")
+    ] = False,
+) -> None:
+    """Continue a prompt without and with a concept added, side by side."""
+    from conceptscope._steer_command import run_steer
+
+    run_steer(model, concept, strength, prompt, tokens, towards, force)
+
+
+@app.command()
+def sites(model: Model) -> None:
+    """List the sites of a model: the places where its activations can be read and changed."""
+    from conceptscope._sites_command import run_sites
+
+    run_sites(model)
+
+
+def main() -> None:
+    """Run the command line."""
+    quiet()
+    app()

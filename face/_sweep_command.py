@@ -1,0 +1,78 @@
+"""`conceptscope sweep`: a table on the screen; sweep.csv, sweep.png and the concepts in a folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from conceptscope._console import console, stderr
+from conceptscope._pictures import blank, save_picture
+from conceptscope._staged import staged
+from conceptscope._tables import sweep_table
+from conceptscope.hooks import Activations, Examples, HookedModel, capture, load_examples, load_model
+from conceptscope.probes import Logistic, MeanDifference, ProbeSweep, sweep
+
+_EXTRACTORS: dict[str, type[MeanDifference] | type[Logistic]] = {
+    "mean-difference": MeanDifference,
+    "logistic": Logistic,
+}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a data file; without a group, the column "group" is taken where there is one."""
+
+    text: str
+    label: str
+    group: str | None
+
+
+def run_sweep(
+    source: str,
+    data: str,
+    out: Path,
+    columns: Columns,
+    sites: list[str],
+    position: str,
+    folds: int,
+    extractor: str,
+) -> None:
+    """Capture, sweep, print and save."""
+    with staged(out) as stage:
+        examples = read_examples(data, columns)
+        with console.status(f"Loading {source}"):
+            model = load_model(source)
+        acts = _captured(model, examples, [site.strip() for site in sites], position)
+        with console.status(f"Probing {len(acts)} sites, {folds} folds each"):
+            found = sweep(acts, _EXTRACTORS[extractor](), folds=folds)
+        _save(found, stage)
+    console.print(sweep_table(found))
+    console.print(f"Saved in {out}: sweep.csv, sweep.png, concepts/ (one for each site)", markup=False)
+
+
+def read_examples(data: str, columns: Columns) -> Examples:
+    """The examples of a file, or built-in ones by name.
+
+    Raises:
+        ValueError: neither a .csv or .jsonl file nor a built-in name, no such column, or no labels.
+    """
+    suffix = Path(data).suffix.lower()
+    if suffix == ".csv":
+        return Examples.from_csv(data, text=columns.text, label=columns.label, group=columns.group)
+    if suffix == ".jsonl":
+        return Examples.from_jsonl(data, text=columns.text, label=columns.label, group=columns.group)
+    if Path(data).is_file():
+        raise ValueError(f"{data} is neither a .csv nor a .jsonl file: give --data one of these")
+    return load_examples(data)
+
+
+def _captured(model: HookedModel, examples: Examples, sites: list[str], position: str) -> Activations:
+    where = int(position) if position.lstrip("-").isdigit() else position
+    wanted = sites[0] if len(sites) == 1 else model.resolve_sites(sites)
+    return capture(model, examples, wanted, position=where, progress=stderr.is_terminal)
+
+
+def _save(found: ProbeSweep, stage: Path) -> None:
+    found.to_frame().to_csv(stage / "sweep.csv", index=False)
+    save_picture(found.plot(blank()), stage / "sweep.png")
+    (stage / "concepts").mkdir()
+    for site, concept in found.concepts.items():
+        concept.save(stage / "concepts" / f"{site}.safetensors")

@@ -1,0 +1,30 @@
+"""Results as tables for the screen."""
+
+from conceptscope._flips import Flips
+from conceptscope.probes import ProbeSweep
+from rich.table import Table
+
+
+def sweep_table(found: ProbeSweep) -> Table:
+    """A sweep: one row a site, the best one in bold."""
+    table = Table(title="Held-out accuracy by site", title_justify="left")
+    for heading in ("site", "accuracy", "95 % interval", "AUROC", "shuffled", "random", "selectivity"):
+        table.add_column(heading, justify="left" if heading == "site" else "right")
+    for score in found.scores:
+        numbers = (score.auroc, score.shuffled, score.random_direction, score.selectivity)
+        table.add_row(
+            str(score.site),
+            f"{score.accuracy:.3f}",
+            f"{score.accuracy_low:.3f} - {score.accuracy_high:.3f}",
+            *(f"{number:.3f}" for number in numbers),
+            style="bold" if score.site == found.best.site else "",
+        )
+    return table
+
+
+def flips_table(measured: Flips) -> Table:
+    """How many words steering turns: one column a strength."""
+    table = Table("steered towards the other sentiment by", *(f"{s:g} sd" for s in measured.strengths))
+    table.add_row("along the concept", *(f"{share:.0%}" for share in measured.own), style="bold")
+    table.add_row("random directions, same norm", *(f"{share:.0%}" for share in measured.random))
+    return table

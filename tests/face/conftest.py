@@ -1,0 +1,71 @@
+"""A tiny model folder, labelled texts in a file, and the command line in this process and in another."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conceptscope._cli import app
+from typer.testing import CliRunner
+
+NOUNS = ["film", "dog", "garden", "river", "violin", "house", "car", "apple", "song", "rain"]
+GOOD, BAD = ["good", "happy", "wonderful"], ["cold", "old", "small"]
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(save: Callable[..., Path]) -> str:
+    return str(save("llama"))
+
+
+@pytest.fixture(scope="session")
+def csv_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    rows = ["text,label,group"]
+    for noun in NOUNS:
+        rows += [f"The {noun} was {word},good,{noun}" for word in GOOD]
+        rows += [f"The {noun} was {word},bad,{noun}" for word in BAD]
+    path = tmp_path_factory.mktemp("data") / "words.csv"
+    path.write_text("\n".join(rows))
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def refused() -> Callable[..., str]:
+    """``refused(*arguments)``: runs a command that must fail with code 2, and gives what it said."""
+
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 2, result.output
+        assert result.stdout == ""
+        return result.stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def succeeded() -> Callable[..., str]:
+    """``succeeded(*arguments)``: runs a command that must succeed, and gives what it printed."""
+
+    def run(*arguments: str) -> str:
+        result = CliRunner(env={"COLUMNS": "100"}).invoke(app, arguments)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def start() -> Callable[..., subprocess.Popen[str]]:
+    """``start(*arguments)``: the command line in a process of its own."""
+
+    def popen(*arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "conceptscope", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        )
+
+    return popen

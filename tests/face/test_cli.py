@@ -1,0 +1,65 @@
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import conceptscope as cs
+import pytest
+from conceptscope._cli import main
+
+Start = Callable[..., "subprocess.Popen[str]"]
+Run = Callable[..., str]
+
+
+def test_the_entry_point_is_installed() -> None:
+    [script] = entry_points(group="console_scripts", name="conceptscope")
+    assert script.load() is main
+
+
+def test_help_names_every_command(succeeded: Run) -> None:
+    said = succeeded("--help")
+    assert all(command in said for command in ("tour", "sweep", "steer", "sites"))
+
+
+def test_version(succeeded: Run) -> None:
+    assert succeeded("--version").split() == ["conceptscope", cs.__version__]
+
+
+def test_a_missing_file_is_one_line_and_code_two(start: Start, tmp_path: Path) -> None:
+    process = start("sweep", "--model", "tinyworld", "--data", "nowhere.csv", "--out", str(tmp_path / "out"))
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (2, "")
+    assert err == "there is no file 'nowhere.csv'\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_is_not_there_is_one_line_and_code_two(start: Start) -> None:
+    process = start("sites", "--model", "nobody/nothing")
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out, err.count("\n")) == (2, "", 1)
+    assert "nobody/nothing" in err
+    assert "Traceback" not in err
+
+
+def test_ctrl_c_ends_with_130_and_leaves_nothing(
+    start: Start, tiny_folder: str, csv_file: str, tmp_path: Path
+) -> None:
+    process = start("sweep", "--model", tiny_folder, "--data", csv_file, "--out", str(tmp_path / "out"))
+    deadline = time.monotonic() + 120
+    while not any(tmp_path.iterdir()):  # the hidden folder that the files are made in
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "Interrupted: nothing was written."
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["tour", "sweep", "steer", "sites"])
+def test_each_command_has_help(succeeded: Run, command: str) -> None:
+    assert "--help" in succeeded(command, "--help")
