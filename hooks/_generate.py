@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from conceptscope.hooks._batches import batches, pad, pads
+from conceptscope.hooks._examples import Examples
 from conceptscope.hooks._inference import inference
 from conceptscope.hooks._prompts import Prompt, Text, context_length, encode
 from conceptscope.hooks._random import torch_generator
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def generate(
     model: HookedModel,
-    prompts: Sequence[Text],
+    prompts: Examples | Sequence[Text],
     *,
     max_new_tokens: int = 40,
     temperature: float = 0.0,
@@ -33,6 +34,7 @@ def generate(
 ) -> list[str]:
     """The continuation of each prompt, in the order given, until the model ends it or for so many tokens.
 
+    prompts: texts, or chats as lists of messages, which the tokenizer's chat template renders.
     temperature: 0 takes the likeliest token; otherwise tokens are drawn from the softmax of the logits
     divided by it, each prompt with randomness of its own, which depends on its index and not on the batch.
     An end-of-text token that the tokenizer appends to a prompt is left out.
@@ -59,7 +61,9 @@ def generate(
     return [_text(model.tokenizer, prompt, made[row]) for row, prompt in enumerate(encoded)]
 
 
-def next_token_logits(model: HookedModel, prompts: Sequence[Text]) -> Float[Tensor, "example vocab"]:
+def next_token_logits(
+    model: HookedModel, prompts: Examples | Sequence[Text]
+) -> Float[Tensor, "example vocab"]:
     """The model's logits for the token after each prompt, in the order given and in the model's dtype.
 
     Raises:
@@ -86,13 +90,14 @@ def _check_settings(max_new_tokens: int, temperature: float) -> None:
         raise ValueError(f"temperature must be 0 (the likeliest token) or more, got {temperature!r}")
 
 
-def _encode(model: HookedModel, prompts: Sequence[Text]) -> list[Prompt]:
+def _encode(model: HookedModel, prompts: Examples | Sequence[Text]) -> list[Prompt]:
     if not model.generates:
         raise ValueError(
             f"{model.name} ({type(model.hf).__name__}) is an encoder and continues no text: "
             "use capture, or load a causal language model"
         )
-    return [_open(prompt) for prompt in encode(model, prompts)]
+    data = Examples.of(prompts)
+    return [_open(prompt) for prompt in encode(model, data.texts, data.spans)]
 
 
 def _open(prompt: Prompt) -> Prompt:

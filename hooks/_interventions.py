@@ -64,7 +64,7 @@ def add_vector(site: Site | str, vector: Any, positions: Position = "all") -> In
     >>> add_vector("resid_post.3", torch.ones(64))
     Intervention('add', 'resid_post.3', positions='all')
     """
-    given = torch.as_tensor(vector).detach()
+    given = torch.as_tensor(vector).detach().clone()
     if not given.isfinite().all():
         raise ValueError(f"the vector for {site} has entries that are not finite")
     held = {(given.device, given.dtype): given}
