@@ -17,8 +17,8 @@ from conceptscope.hooks._positions import Position, check_position
 from conceptscope.hooks._prompts import Prompt, encode
 from conceptscope.hooks._running import Running, running
 from conceptscope.hooks._site import Site
-from conceptscope.hooks._taps import See
-from torch import Tensor
+from conceptscope.hooks._taps import ModuleTap, See
+from torch import Tensor, nn
 
 
 def capture(
@@ -85,10 +85,11 @@ class _Recorder:
         self._written: dict[Site, Tensor] = {}
         self._pending: set[Site] = set()
         self._picked: Picked | None = None
-        taps = {place: model.tap(place) for place in self._by_tap}
-        inside = set(model.body.modules()) | {model.body}
-        self._whole = model.backend == "torch" and any(tap.module not in inside for tap in taps.values())
-        self._taps = taps
+        self._taps = {place: model.tap(place) for place in self._by_tap}
+        inside = set(model.body.modules())
+        self._runs: nn.Module = model.body
+        if any(isinstance(tap, ModuleTap) and tap.module not in inside for tap in self._taps.values()):
+            self._runs = model.hf
 
     @contextmanager
     def hooks(self) -> Iterator[None]:
@@ -120,7 +121,7 @@ class _Recorder:
         if self._model.accepts("use_cache"):
             inputs["use_cache"] = False
         with suppress(_Stop):
-            (self._model.hf if self._whole else self._model.body)(**inputs)
+            self._runs(**inputs)
 
     def _see(self, place: Site) -> See:
         def see(tensor: Tensor) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 import transformers
 from conceptscope.hooks._bridge import is_bridge, make_bridge
+from conceptscope.hooks._hub import hub_is_out_of_reach
 from conceptscope.hooks._model import HookedModel
 
 _EMBEDDED = "tinyworld"
@@ -89,6 +90,8 @@ def _from_pretrained(
     if device is not None and "device_map" in settings:
         raise ValueError("device= and device_map= exclude each other: give one of them")
     path, settings = _where(source, settings)
+    if not Path(path).is_dir() and hub_is_out_of_reach():
+        settings = {"local_files_only": True} | settings
     where = {k: v for k, v in settings.items() if k in (*_SHARED_SETTINGS, "revision")}
     try:
         config = transformers.AutoConfig.from_pretrained(path, **where)

@@ -129,6 +129,14 @@ def test_a_model_that_transformer_lens_does_not_know_says_so(build):
         load_model(hf, tokenizer=tokenizer, backend="bridge")
 
 
+def test_module_paths_lead_through_the_bridge_too(tiny, sentences):
+    model, bridged = tiny("gpt2"), tiny("gpt2", "bridge")
+    sites = ["transformer.h.1.mlp", "transformer.h.1.mlp.c_proj", "lm_head"]
+    expected, found = capture(model, sentences, sites), capture(bridged, sentences, sites)
+    for site in expected:
+        assert_same(found[site], expected[site], site)
+
+
 def test_q_on_plain_hooks_asks_for_the_bridge(tiny):
     with pytest.raises(ValueError, match="load the model with backend='bridge'"):
         tiny("gpt2").resolve_sites("q")

@@ -1,4 +1,5 @@
 import copy
+import socket
 
 import huggingface_hub.constants
 import pytest
@@ -129,6 +130,21 @@ def test_a_model_that_cannot_be_fetched_is_one_sentence(monkeypatch, tmp_path):
     with pytest.raises(OSError, match=message) as error:
         load_model("no-such/model", cache_dir=tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_without_a_network_the_hub_is_asked_for_once(monkeypatch, tmp_path):
+    asked = []
+
+    def no_network(host, *rest):
+        asked.append(host)
+        raise socket.gaierror("Name or service not known")
+
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
+    with pytest.raises(OSError, match="there is no model 'no-such/model'"):
+        load_model("no-such/model", cache_dir=tmp_path)
+    assert asked == ["huggingface.co"]
 
 
 def test_the_embedded_model_needs_no_network(monkeypatch):
