@@ -104,7 +104,8 @@ class Activations(Mapping[Site, Tensor]):
             return self.at(key)
         if isinstance(key, int):
             raise TypeError(f"rows are selected by a slice, a mask or a list: write [{key}:{key + 1}]")
-        return self._rows(selected_rows(key, self._n), key if isinstance(key, slice) else None)
+        view = key if isinstance(key, slice) and (key.step or 1) > 0 else None
+        return self._rows(selected_rows(key, self._n), view)
 
     def at(self, key: str | Site) -> Tensor:
         """The tensor of a site, as in `activations[site]`.
