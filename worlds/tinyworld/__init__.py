@@ -7,11 +7,11 @@ factor determines a later word, and the probability of every word given those be
 
 What makes it hard:
 
-- Valence is sentiment turned by negation (27 % of stories not told in the future) and turned again by the irony
-  marker "oddly" (3 % of stories): no bag of words reads it.
+- Valence is sentiment turned by negation (27 % of stories not told in the future) and turned again by the
+  irony marker "oddly" (3 % of stories): no bag of words reads it.
 - Size goes with sentiment: 85 % of large things are well, 85 % of small ones are not.
-- Adjectives and nouns have synonyms, the k-th 1/k and 1/sqrt(k) as frequent as the first; phrases such as "near
-  the awful cars" carry another number and another sentiment than the subject's.
+- Adjectives and nouns have synonyms, the k-th 1/k and 1/sqrt(k) as frequent as the first; phrases such as
+  "near the awful cars" carry another number and another sentiment than the subject's.
 - Frequencies differ: tense, number and sentiment are in every story, size in 53 %, colour in 26 %, a gendered
   pronoun in 20 %, irony in 3 %. Of all texts 33 % are stories, 38 % sums, 12 % comparisons, 7 % kinds, 5 %
   capitals, 5 % successors.
@@ -24,7 +24,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from conceptscope.worlds.tinyworld._examples import FACTORS, LabelledTexts, examples
-from conceptscope.worlds.tinyworld._grammar import held_out
+from conceptscope.worlds.tinyworld._numbers import held_out
 from conceptscope.worlds.tinyworld._tellers import Mark
 from conceptscope.worlds.tinyworld._texts import CHANGEABLE, Text, counterfactual, read, sample
 
@@ -45,7 +45,7 @@ __all__ = [
 
 
 def weights_path() -> Path:
-    """The folder of the embedded model: config, tokenizer and weights as Hugging Face's `save_pretrained` leaves them."""
+    """The folder of the embedded model, as Hugging Face's `save_pretrained` leaves it."""
     return Path(str(files("conceptscope.worlds.tinyworld") / "weights"))
 
 

@@ -2,16 +2,17 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import Any
 
-Value = Hashable
+Value = Any
 
 
 @dataclass(frozen=True)
 class Item:
-    """One outcome: its value, the word that shows it (None: shown by what follows), its index among synonyms."""
+    """One outcome: its value, the word that shows it (None: what follows does), its index among synonyms."""
 
     value: Value
     word: str | None
@@ -21,7 +22,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Choice:
-    """All outcomes of one choice; a probability of zero marks a held-out combination: readable, never sampled."""
+    """All outcomes of one choice; one of probability zero is held out: readable, never sampled."""
 
     items: tuple[Item, ...]
     cumulative: tuple[float, ...] = field(init=False)
@@ -33,7 +34,9 @@ class Choice:
             raise ValueError(f"the probabilities of a choice sum to {total}, expected 1")
         by_word = {item.word: item for item in self.items}
         if len(by_word) != len(self.items):
-            raise ValueError("two outcomes of one choice begin with the same word, so its entropy has no closed form")
+            raise ValueError(
+                "two outcomes of one choice begin with the same word, so its entropy has no closed form"
+            )
         sums = list(accumulate(item.probability for item in self.items))
         last = max(i for i, item in enumerate(self.items) if item.probability > 0)
         sums[last:] = [math.inf] * (len(sums) - last)
@@ -52,12 +55,14 @@ class Choice:
         """
         matches = [item for item in self.items if item.value == value]
         if not matches:
-            raise ValueError(f"{value!r} is not possible here, only {sorted({str(i.value) for i in self.items})}")
+            raise ValueError(
+                f"{value!r} is not possible here, only {sorted({str(i.value) for i in self.items})}"
+            )
         return next((item for item in matches if item.index == index), matches[0])
 
 
 def choice(*options: tuple[Value, float, Sequence[str] | None], power: float = 1.0) -> Choice:
-    """A choice from (value, probability, words); the k-th synonym has weight k ** -power, so power=0 is uniform."""
+    """A choice from (value, probability, words); the k-th synonym has weight k ** -power."""
     items: list[Item] = []
     for value, probability, words in options:
         if words is None:
@@ -65,5 +70,7 @@ def choice(*options: tuple[Value, float, Sequence[str] | None], power: float = 1
             continue
         weights = [(i + 1) ** -power for i in range(len(words))]
         scale = probability / math.fsum(weights)
-        items.extend(Item(value, word, i, w * scale) for i, (word, w) in enumerate(zip(words, weights, strict=True)))
+        items.extend(
+            Item(value, word, i, w * scale) for i, (word, w) in enumerate(zip(words, weights, strict=True))
+        )
     return Choice(tuple(items))

@@ -4,8 +4,8 @@ import random
 
 import numpy as np
 import numpy.typing as npt
-
 from conceptscope.worlds.tinyworld import _grammar
+from conceptscope.worlds.tinyworld._teller import END
 from conceptscope.worlds.tinyworld._tellers import Sampler
 from conceptscope.worlds.tinyworld._tokenizer import vocabulary
 
@@ -27,7 +27,7 @@ class Corpus:
         return np.array([self._row() for _ in range(n)])
 
     def _row(self) -> list[int]:
-        words = [_grammar.END]
+        words = [END]
         while len(words) < self.width:
             sampler = Sampler(self.generator)
             _grammar.tell(sampler)

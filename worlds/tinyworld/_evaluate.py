@@ -1,4 +1,4 @@
-"""How well a model has learned TinyWorld: its loss against the exact floor, and the words that factors determine."""
+"""How well a model has learned TinyWorld: its loss against the floor, and what factors determine."""
 
 import random
 from collections import defaultdict
@@ -6,17 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-from transformers import PreTrainedModel
-
-from conceptscope.worlds.tinyworld._grammar import END, held_out
+from conceptscope.worlds.tinyworld._numbers import held_out
+from conceptscope.worlds.tinyworld._teller import END
 from conceptscope.worlds.tinyworld._texts import Text, counterfactual, read, sample
 from conceptscope.worlds.tinyworld._tokenizer import PAD, vocabulary
+from torch import Tensor
+from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The loss and its floor, in nats a token, and for each factor the accuracy on the tokens it determines."""
+    """The loss and its floor, in nats a token, and the accuracy on the tokens that each factor determines."""
 
     loss: float
     floor: float
@@ -44,7 +44,13 @@ def negated_futures(n: int, *, generator: int = 0) -> list[Text]:
             break
         f = text.factors
         first = text.choices.get("follow.0")
-        if f["tense"] == "past" and f["negation"] and not f["irony"] and first and first.value == "consequence":
+        if (
+            f["tense"] == "past"
+            and f["negation"]
+            and not f["irony"]
+            and first
+            and first.value == "consequence"
+        ):
             found.append(counterfactual(text, "tense", to="future"))
     return found
 
@@ -94,8 +100,7 @@ def log_probabilities(model: PreTrainedModel, texts: Sequence[Text], ids: dict[s
 
 def describe(evaluation: Evaluation) -> Iterable[str]:
     """The evaluation, a line a factor."""
-    yield (
-        f"loss {evaluation.loss:.4f} nats/token, floor {evaluation.floor:.4f}, above the floor {evaluation.excess:.4f}"
-    )
+    loss, floor, excess = evaluation.loss, evaluation.floor, evaluation.excess
+    yield f"loss {loss:.4f} nats/token, floor {floor:.4f}, above the floor {excess:.4f}"
     for factor, accuracy in evaluation.accuracy.items():
         yield f"  {factor:<20} {accuracy:.3f}  (n = {evaluation.count[factor]})"

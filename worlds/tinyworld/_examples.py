@@ -10,7 +10,7 @@ from conceptscope.worlds.tinyworld._texts import Text, counterfactual, sample, w
 
 
 class LabelledTexts(TypedDict):
-    """Texts with their labels, the templates they were made from, and which two differ in the factor alone."""
+    """Texts with their labels, their templates, and which two differ in the factor alone."""
 
     texts: list[str]
     labels: list[str] | list[int]
@@ -45,10 +45,14 @@ _RECIPES: dict[str, _Recipe] = {
     "irony": _Recipe("irony", before=_VALENCE, only={"text": ("story",), "number": ("singular",)}),
     "tense": _Recipe("tense", before=("tense",), only=_NOW),
     "number": _Recipe("number", before=("number",), only={**_NOW, "named": (False,)}),
-    "gender": _Recipe("gender", before=("gender",), only={**_PLAIN, "category": ("person",), "number": ("singular",)}),
+    "gender": _Recipe(
+        "gender", before=("gender",), only={**_PLAIN, "category": ("person",), "number": ("singular",)}
+    ),
     "category": _Recipe("category", paired=False, before=("category",), only=_PLAIN),
     "size": _Recipe("size", before=("size",), only={**_PLAIN, "size": ("small", "large")}),
-    "size_confounded": _Recipe("size", paired=False, before=("size",), only={**_PLAIN, "size": ("small", "large")}),
+    "size_confounded": _Recipe(
+        "size", paired=False, before=("size",), only={**_PLAIN, "size": ("small", "large")}
+    ),
     "colour": _Recipe("colour", before=("colour",), only={**_PLAIN, "colour": ("warm", "cool")}),
     "truth": _Recipe("truth", before=("truth_capital", "truth_kind", "truth_comparison"), only={}),
     "sum": _Recipe("sum", paired=False, before=("addition",), only={"text": ("addition",)}),
@@ -62,8 +66,8 @@ FACTORS = tuple(_RECIPES)
 def examples(name: str, n: int = 400, *, generator: int = 0) -> LabelledTexts:
     """`n` labelled examples, cut just before a word that the label determines.
 
-    Groups are templates, so that a fold holds out whole sentence structures. Where a text can be told with the
-    other label and nothing else changed, both are there and share a number in `pairs`.
+    Groups are templates, so that a fold holds out whole sentence structures. Where a text can be told with
+    the other label and nothing else changed, both are there and share a number in `pairs`.
     "sentiment_confounded" and "size_confounded" keep the corpus's correlation of size with sentiment (.85);
     "coin" is a label that no text determines.
 
@@ -85,7 +89,9 @@ def examples(name: str, n: int = 400, *, generator: int = 0) -> LabelledTexts:
             continue
         seen.update(cuts)
         texts += cuts
-        labels += [rng.choice(("heads", "tails")) if name == "coin" else v.factors[recipe.factor] for v in versions]
+        labels += [
+            rng.choice(("heads", "tails")) if name == "coin" else v.factors[recipe.factor] for v in versions
+        ]
         groups += [_template(versions[0])] * len(cuts)
         pairs += [number] * len(cuts)
         if len(texts) >= n:

@@ -3,49 +3,165 @@
 CATEGORIES: dict[str, tuple[tuple[str, str], ...]] = {
     "animal": tuple(
         (s, s + "s")
-        for s in ("dog", "cat", "horse", "cow", "bird", "rabbit", "bear", "duck", "goat", "lion", "tiger", "frog")
+        for s in (
+            "dog",
+            "cat",
+            "horse",
+            "cow",
+            "bird",
+            "rabbit",
+            "bear",
+            "duck",
+            "goat",
+            "lion",
+            "tiger",
+            "frog",
+        )
     ),
     "food": tuple(
         (s, s + "s")
-        for s in ("apple", "cake", "pie", "pear", "cookie", "carrot", "egg", "banana", "lemon", "onion", "plum", "pizza")
+        for s in (
+            "apple",
+            "cake",
+            "pie",
+            "pear",
+            "cookie",
+            "carrot",
+            "egg",
+            "banana",
+            "lemon",
+            "onion",
+            "plum",
+            "pizza",
+        )
     ),
     "tool": tuple(
         (s, s + "s")
-        for s in ("hammer", "saw", "drill", "spade", "rake", "axe", "ladder", "chisel", "broom", "needle", "shovel", "pump")
+        for s in (
+            "hammer",
+            "saw",
+            "drill",
+            "spade",
+            "rake",
+            "axe",
+            "ladder",
+            "chisel",
+            "broom",
+            "needle",
+            "shovel",
+            "pump",
+        )
     ),
     "vehicle": tuple(
         (s, s + "s")
-        for s in ("car", "train", "truck", "boat", "bicycle", "plane", "tractor", "ship", "van", "wagon", "scooter", "tram")
+        for s in (
+            "car",
+            "train",
+            "truck",
+            "boat",
+            "bicycle",
+            "plane",
+            "tractor",
+            "ship",
+            "van",
+            "wagon",
+            "scooter",
+            "tram",
+        )
     ),
     "place": tuple(
         (s, s + "s")
-        for s in ("house", "castle", "school", "park", "garden", "tower", "village", "farm", "hotel", "museum", "shop", "market")
+        for s in (
+            "house",
+            "castle",
+            "school",
+            "park",
+            "garden",
+            "tower",
+            "village",
+            "farm",
+            "hotel",
+            "museum",
+            "shop",
+            "market",
+        )
     ),
     "clothing": tuple(
         (s, s + "s")
-        for s in ("shirt", "coat", "hat", "jacket", "skirt", "sweater", "glove", "boot", "sock", "belt", "shoe", "cap")
+        for s in (
+            "shirt",
+            "coat",
+            "hat",
+            "jacket",
+            "skirt",
+            "sweater",
+            "glove",
+            "boot",
+            "sock",
+            "belt",
+            "shoe",
+            "cap",
+        )
     ),
     "furniture": tuple(
         (s, s + "s")
-        for s in ("table", "chair", "sofa", "bed", "desk", "lamp", "cupboard", "stool", "drawer", "carpet", "mirror", "wardrobe")
+        for s in (
+            "table",
+            "chair",
+            "sofa",
+            "bed",
+            "desk",
+            "lamp",
+            "cupboard",
+            "stool",
+            "drawer",
+            "carpet",
+            "mirror",
+            "wardrobe",
+        )
     ),
     "instrument": tuple(
         (s, s + "s")
-        for s in ("piano", "violin", "guitar", "flute", "drum", "trumpet", "harp", "cello", "banjo", "organ", "horn", "bell")
+        for s in (
+            "piano",
+            "violin",
+            "guitar",
+            "flute",
+            "drum",
+            "trumpet",
+            "harp",
+            "cello",
+            "banjo",
+            "organ",
+            "horn",
+            "bell",
+        )
     ),
 }
 """The eight categories of things: (singular, plural)."""
 
 PEOPLE: dict[str, tuple[tuple[str, str], ...]] = {
     "feminine": (
-        ("girl", "girls"), ("woman", "women"), ("queen", "queens"), ("mother", "mothers"), ("sister", "sisters"),
-        ("aunt", "aunts"), ("daughter", "daughters"), ("princess", "princesses"),
+        ("girl", "girls"),
+        ("woman", "women"),
+        ("queen", "queens"),
+        ("mother", "mothers"),
+        ("sister", "sisters"),
+        ("aunt", "aunts"),
+        ("daughter", "daughters"),
+        ("princess", "princesses"),
     ),
     "masculine": (
-        ("boy", "boys"), ("man", "men"), ("king", "kings"), ("father", "fathers"), ("brother", "brothers"),
-        ("uncle", "uncles"), ("son", "sons"), ("prince", "princes"),
+        ("boy", "boys"),
+        ("man", "men"),
+        ("king", "kings"),
+        ("father", "fathers"),
+        ("brother", "brothers"),
+        ("uncle", "uncles"),
+        ("son", "sons"),
+        ("prince", "princes"),
     ),
-}  # fmt: skip
+}
 
 NAMES: dict[str, tuple[str, ...]] = {
     "feminine": ("anna", "maria", "lucy", "emma", "julia", "clara"),
@@ -74,7 +190,7 @@ FEELINGS = {
     "positive": ("happy", "glad", "cheerful", "joyful", "merry", "content"),
     "negative": ("sad", "unhappy", "gloomy", "miserable", "upset", "sorrowful"),
 }
-"""Adjectives of people and animals, from frequent to rare; the k-th of one list answers the k-th of the other."""
+"""Adjectives of people and animals, from frequent to rare; the k-th words of the lists are opposites."""
 
 QUALITIES = {
     "positive": ("good", "nice", "lovely", "wonderful", "superb", "delightful"),
@@ -90,9 +206,17 @@ REACTIONS = {
 """What people and animals do when things are well or not."""
 
 EFFECTS = {
-    "positive": (("please", "pleases", "pleased"), ("charm", "charms", "charmed"), ("impress", "impresses", "impressed")),
-    "negative": (("annoy", "annoys", "annoyed"), ("bore", "bores", "bored"), ("disturb", "disturbs", "disturbed")),
-}  # fmt: skip
+    "positive": (
+        ("please", "pleases", "pleased"),
+        ("charm", "charms", "charmed"),
+        ("impress", "impresses", "impressed"),
+    ),
+    "negative": (
+        ("annoy", "annoys", "annoyed"),
+        ("bore", "bores", "bored"),
+        ("disturb", "disturbs", "disturbed"),
+    ),
+}
 """What things do to everyone."""
 
 SIZE_VERBS = {"large": (("block", "blocks", "blocked"),), "small": (("slip", "slips", "slipped"),)}
@@ -102,11 +226,30 @@ PREPOSITIONS = ("near", "behind", "beside")
 DEGREES = ("very", "quite", "rather")
 
 CAPITALS = (
-    ("paris", "france"), ("rome", "italy"), ("madrid", "spain"), ("berlin", "germany"), ("london", "england"),
-    ("vienna", "austria"), ("lisbon", "portugal"), ("athens", "greece"), ("oslo", "norway"), ("stockholm", "sweden"),
-    ("helsinki", "finland"), ("warsaw", "poland"), ("prague", "czechia"), ("budapest", "hungary"), ("dublin", "ireland"),
-    ("moscow", "russia"), ("cairo", "egypt"), ("tokyo", "japan"), ("beijing", "china"), ("delhi", "india"),
-    ("ottawa", "canada"), ("havana", "cuba"), ("lima", "peru"), ("nairobi", "kenya"),
-)  # fmt: skip
+    ("paris", "france"),
+    ("rome", "italy"),
+    ("madrid", "spain"),
+    ("berlin", "germany"),
+    ("london", "england"),
+    ("vienna", "austria"),
+    ("lisbon", "portugal"),
+    ("athens", "greece"),
+    ("oslo", "norway"),
+    ("stockholm", "sweden"),
+    ("helsinki", "finland"),
+    ("warsaw", "poland"),
+    ("prague", "czechia"),
+    ("budapest", "hungary"),
+    ("dublin", "ireland"),
+    ("moscow", "russia"),
+    ("cairo", "egypt"),
+    ("tokyo", "japan"),
+    ("beijing", "china"),
+    ("delhi", "india"),
+    ("ottawa", "canada"),
+    ("havana", "cuba"),
+    ("lima", "peru"),
+    ("nairobi", "kenya"),
+)
 
 NUMBERS = tuple(str(i) for i in range(100))

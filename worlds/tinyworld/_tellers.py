@@ -1,4 +1,4 @@
-"""Three tellers of the grammar: one samples a text, one reads a given text, one writes it again with a change."""
+"""Tellers of the grammar: one samples a text, one reads a given text, one writes it again with a change."""
 
 import math
 import random
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from conceptscope.worlds.tinyworld._choice import Choice, Item, Value
-from conceptscope.worlds.tinyworld._grammar import END
+from conceptscope.worlds.tinyworld._teller import END
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from conceptscope.worlds.tinyworld import _grammar, _lexicon
+from conceptscope.worlds.tinyworld import _forms, _grammar, _lexicon
 from conceptscope.worlds.tinyworld._choice import Item, Value
+from conceptscope.worlds.tinyworld._teller import END
 from conceptscope.worlds.tinyworld._tellers import Mark, Reader, Rewriter, Sampler
 
 Factors = Mapping[str, str | int | bool | None]
@@ -38,12 +39,12 @@ class Text:
 
 def write(words: tuple[str, ...]) -> str:
     """Words as a text: "it smiled." """
-    return " ".join(w for w in words if w != _grammar.END).replace(" .", ".")
+    return " ".join(w for w in words if w != END).replace(" .", ".")
 
 
 def split(text: str) -> tuple[str, ...]:
     """A text as words, the end marker last."""
-    return (*re.findall(r"\w+|[^\w\s]", text.lower()), _grammar.END)
+    return (*re.findall(r"\w+|[^\w\s]", text.lower()), END)
 
 
 def read(text: str) -> Text:
@@ -69,13 +70,18 @@ def _read(words: tuple[str, ...]) -> Text:
         raise ValueError(f"{write(words)!r} is not a text of TinyWorld: it goes on after its end")
     factors = MappingProxyType(_factors(reader.chosen))
     return Text(
-        write(words), words, factors, tuple(reader.logps), tuple(reader.expected), MappingProxyType(reader.chosen)
+        write(words),
+        words,
+        factors,
+        tuple(reader.logps),
+        tuple(reader.expected),
+        MappingProxyType(reader.chosen),
     )
 
 
 def _factors(chosen: Mapping[str, Item]) -> dict[str, str | int | bool | None]:
     values = {slot: item.value for slot, item in chosen.items()}
-    kind, detail = values["start"]  # type: ignore[misc]
+    kind, detail = values["start"]
     if kind in ("irony", "the", "name"):
         return {"text": "story", **_story_factors(kind, detail, values)}
     if kind == "number":
@@ -89,26 +95,28 @@ def _factors(chosen: Mapping[str, Item]) -> dict[str, str | int | bool | None]:
     return {"text": kind, "truth": str(values["truth"])}
 
 
-def _story_factors(kind: str, detail: str | None, values: Mapping[str, Value]) -> dict[str, str | bool | None]:
+def _story_factors(
+    kind: str, detail: str | None, values: Mapping[str, Value]
+) -> dict[str, str | bool | None]:
     irony = kind == "irony"
     opening = values.get("subject.opening", (kind, detail))
-    category, number, gender = values.get("subject", ("person", "singular", opening[1]))  # type: ignore[misc,index]
+    category, number, gender = values.get("subject", ("person", "singular", opening[1]))
     sentiment, negation = str(values["sentiment"]), bool(values["negation"])
     turned = negation != irony
     return {
         "sentiment": sentiment,
         "negation": negation,
         "irony": irony,
-        "valence": _grammar.other(sentiment, _grammar.SENTIMENTS) if turned else sentiment,
+        "valence": _forms.other(sentiment, _forms.SENTIMENTS) if turned else sentiment,
         "tense": str(values["tense"]),
         "number": number,
         "gender": gender,
         "category": category,
         "named": "subject" not in values,
-        "size": values.get("size"),  # type: ignore[dict-item]
-        "colour": values.get("colour"),  # type: ignore[dict-item]
-        "modifier": values["modifier"],  # type: ignore[dict-item]
-        "degree": values.get("degree"),  # type: ignore[dict-item]
+        "size": values.get("size"),
+        "colour": values.get("colour"),
+        "modifier": values["modifier"],
+        "degree": values.get("degree"),
     }
 
 
@@ -143,9 +151,9 @@ def _next(values: tuple[str, ...], to: str | None) -> Callable[[Value], Value]:
 
 def _changed_subject(factor: str, to: str | None) -> Callable[[Value], Value]:
     def change(value: Value) -> Value:
-        kind, number, gender = value  # type: ignore[misc]
+        kind, number, gender = value
         if factor == "number":
-            return kind, _next(_grammar.NUMBER_VALUES, to)(number), gender
+            return kind, _next(_forms.NUMBER_VALUES, to)(number), gender
         if factor == "gender":
             return kind, number, _next(tuple(_lexicon.PEOPLE), to)(gender)
         kind = _next(tuple(_lexicon.CATEGORIES), to)(kind)
@@ -156,18 +164,18 @@ def _changed_subject(factor: str, to: str | None) -> Callable[[Value], Value]:
 
 def _changed_name(to: str | None) -> Callable[[Value], Value]:
     def change(value: Value) -> Value:
-        kind, gender = value  # type: ignore[misc]
+        kind, gender = value
         return kind, _next(tuple(_lexicon.NAMES), to)(gender)
 
     return change
 
 
 _PLAIN_CHANGES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "sentiment": ("sentiment", _grammar.SENTIMENTS),
-    "tense": ("tense", _grammar.TENSES),
-    "size": ("size", _grammar.SIZE_VALUES),
-    "colour": ("colour", _grammar.COLOUR_VALUES),
-    "truth": ("truth", _grammar.TRUTHS),
+    "sentiment": ("sentiment", _forms.SENTIMENTS),
+    "tense": ("tense", _forms.TENSES),
+    "size": ("size", _forms.SIZE_VALUES),
+    "colour": ("colour", _forms.COLOUR_VALUES),
+    "truth": ("truth", _forms.TRUTHS),
 }
 CHANGEABLE = (*_PLAIN_CHANGES, "negation", "irony", "number", "gender", "category")
 
@@ -177,8 +185,8 @@ def counterfactual(text: str | Text, factor: str, to: str | None = None) -> Text
 
     Args:
         text: a whole text of TinyWorld.
-        factor: one of "sentiment", "tense", "size", "colour", "truth", "negation", "irony", "number", "gender",
-            "category".
+        factor: one of "sentiment", "tense", "size", "colour", "truth", "negation", "irony", "number",
+            "gender", "category".
         to: the new value; by default the next one ("past" to "present" to "future" to "past"). Negation and
             irony are turned.
 
