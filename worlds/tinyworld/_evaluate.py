@@ -78,15 +78,17 @@ def evaluate(model: PreTrainedModel, texts: Sequence[Text], *, batch_size: int =
         logps = log_probabilities(model, batch, ids)
         for row, text in enumerate(batch):
             shown = torch.tensor([ids[w] for w in text.words])
-            loss -= float(logps[row, : len(shown)].gather(1, shown[:, None].to(logps.device)).double().sum())
-            count += len(shown)
-            if not any(p == -float("inf") for p in text.logps):
+            if min(text.logps) > -float("inf"):  # held-out combinations have no floor
+                given = logps[row, : len(shown)].gather(1, shown[:, None].to(logps.device))
+                loss -= float(given.double().sum())
                 floor -= sum(text.logps)
+                count += len(shown)
             for mark in text.marks:
                 at = logps[row, mark.position]
                 best, rival = (at[[ids[w] for w in words]].max() for words in (mark.right, mark.wrong))
                 right[mark.factor].append(bool(best > rival))
     accuracy = {factor: sum(hits) / len(hits) for factor, hits in sorted(right.items())}
+    count = max(count, 1)
     return Evaluation(loss / count, floor / count, accuracy, {f: len(right[f]) for f in accuracy})
 
 
