@@ -1,10 +1,10 @@
-import gc
 import re
 
 import pytest
 import torch
 from conceptscope.hooks import Examples, Site, capture, load_model
 from conceptscope.hooks._prompts import encode
+from torch.multiprocessing.reductions import StorageWeakRef
 
 
 def hooks_on(model):
@@ -185,20 +185,23 @@ def test_a_hook_that_came_before_acts_before(tiny, sentences):
     assert torch.allclose(changed, plain + 1)
 
 
-@pytest.mark.parametrize("position", ["last", "mean"])
+@pytest.mark.parametrize("position", ["last", "mean", "all"])
 def test_no_more_than_a_batch_is_held_beyond_the_result(tiny, sentences, position):
-    model, held = tiny("gpt2"), []
+    model, seen, held = tiny("gpt2"), [], []
 
-    def weigh(tensor):
-        gc.collect()
-        alive = [thing for thing in gc.get_objects() if isinstance(thing, torch.Tensor)]
-        held.append(sum(thing.numel() for thing in alive if thing.ndim == 3 and thing.shape[-1] == 32))
+    def note(tensor):
+        seen.append(StorageWeakRef(tensor.untyped_storage()))
 
-    handle = model.tap("embed").register(weigh)
-    capture(model, sentences[:1] * 12, "resid_post", position=position, batch_size=2)
-    handle.remove()
-    assert len(held) == 6
-    assert max(held) == held[0]
+    def count(tensor):
+        held.append(sum(not storage.expired() for storage in seen))
+
+    sites = model.sites("resid_post")
+    handles = [model.tap("embed").register(count), *(model.tap(site).register(note) for site in sites)]
+    capture(model, sentences[:1] * 12, sites, position=position, batch_size=2)
+    for handle in handles:
+        handle.remove()
+    assert len(seen) == 18
+    assert held == [0] * 6
 
 
 def test_half_precision_is_kept(build, sentences):
