@@ -63,6 +63,8 @@ class Concept:
         reading = reading[None] if reading.ndim == 1 else reading
         if reading.ndim != 2 or not reading.is_floating_point() or not reading.numel():
             raise ValueError(f"reading must be floats of shape (k, d), got {tuple(reading.shape)}")
+        if not reading.isfinite().all():
+            raise ValueError("reading has entries that are not finite")
         if self.site is None:
             raise ValueError("a concept needs the site it belongs to, such as 'resid_post.6'")
         k, d = reading.shape
