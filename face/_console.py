@@ -75,7 +75,11 @@ class Steps:
         """Write the next step's heading."""
         self._number += 1
         self._bar.update(self._task, description=title)
-        console.print(f"\n[bold blue]{self._number}  {title}[/bold blue]")
+        self.heading(f"{self._number}  {title}")
+
+    def heading(self, title: str) -> None:
+        """Write a heading without a number."""
+        console.print(f"\n[bold blue]{title}[/bold blue]")
 
     def tick(self) -> None:
         """One part more is done."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from conceptscope.hooks import HookedModel, Site, add_vector, intervene, next_token_logits
 from conceptscope.probes import Concept
@@ -25,7 +26,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Flips:
-    """The share of questions that are answered with the wrong words, by strength in standard deviations."""
+    """The share of questions that are answered with the wrong words, by strength in standard deviations.
+
+    random: the mean over the random directions; random_low, random_high: their 10th and 90th percentiles.
+    """
 
     strengths: tuple[float, ...]
     own: tuple[float, ...]
@@ -50,7 +54,8 @@ def flips(
     for strength in strengths:
         own = flipped(model, concept.site, concept.vector * strength, questions)
         drawn = [flipped(model, concept.site, vector * strength, questions) for vector in directions]
-        rows.append((strength, own, sum(drawn) / len(drawn), min(drawn), max(drawn)))
+        low, high = np.quantile(drawn, (0.1, 0.9))
+        rows.append((strength, own, float(np.mean(drawn)), float(low), float(high)))
         tick()
     return Flips(*zip(*rows, strict=True))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from conceptscope._console import console, stderr
 from conceptscope._pictures import blank, save_picture
 from conceptscope._staged import staged
-from conceptscope._tables import sweep_table
+from conceptscope._tables import SWEEP_KEY, sweep_table
 from conceptscope.hooks import Activations, Examples, HookedModel, capture, load_examples, load_model
 from conceptscope.probes import Logistic, MeanDifference, ProbeSweep, sweep
 
@@ -45,6 +45,7 @@ def run_sweep(
             found = sweep(acts, _EXTRACTORS[extractor](), folds=folds)
         _save(found, stage)
     console.print(sweep_table(found))
+    console.print(SWEEP_KEY)
     console.print(f"Saved in {out}: sweep.csv, sweep.png, concepts/ (one for each site)", markup=False)
 
 

@@ -2,14 +2,15 @@
 
 from conceptscope._flips import Flips
 from conceptscope.probes import ProbeSweep
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 
 def sweep_table(found: ProbeSweep) -> Table:
     """A sweep: one row a site, the best one in bold."""
-    table = Table(title="Held-out accuracy by site", title_justify="left")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for heading in ("site", "accuracy", "95 % interval", "AUROC", "shuffled", "random", "selectivity"):
-        table.add_column(heading, justify="left" if heading == "site" else "right")
+        table.add_column(heading, justify="left" if heading == "site" else "right", no_wrap=True)
     for score in found.scores:
         numbers = (score.auroc, score.shuffled, score.random_direction, score.selectivity)
         table.add_row(
@@ -22,9 +23,15 @@ def sweep_table(found: ProbeSweep) -> Table:
     return table
 
 
+SWEEP_KEY = (
+    "Accuracy and AUROC are held out. Controls: shuffled labels; random directions with the activations' "
+    "covariance. Selectivity: accuracy minus that on shuffled labels."
+)
+
+
 def flips_table(measured: Flips) -> Table:
     """How many words steering turns: one column a strength."""
-    table = Table("steered towards the other sentiment by", *(f"{s:g} sd" for s in measured.strengths))
+    table = Table("words turned", *(f"{s:g} sd" for s in measured.strengths), box=SIMPLE_HEAD)
     table.add_row("along the concept", *(f"{share:.0%}" for share in measured.own), style="bold")
-    table.add_row("random directions, same norm", *(f"{share:.0%}" for share in measured.random))
+    table.add_row("random directions", *(f"{share:.0%}" for share in measured.random))
     return table
