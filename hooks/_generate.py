@@ -43,6 +43,12 @@ def generate(
         TypeError: a single string instead of a list.
         ValueError: an encoder, an empty prompt, a prompt without room for the new tokens, or a setting out
             of range.
+
+    >>> import conceptscope as cs
+    >>> model = cs.load_model("tinyworld")
+    >>> one = cs.generate(model, ["The dog was"], max_new_tokens=5)
+    >>> one == cs.generate(model, ["The dog was", "She"], max_new_tokens=5)[:1]
+    True
     """
     _check_settings(max_new_tokens, temperature)
     encoded = _encode(model, prompts)
@@ -69,6 +75,10 @@ def next_token_logits(
     Raises:
         TypeError: a single string instead of a list.
         ValueError: an encoder, an empty prompt, or one with more tokens than the model's context.
+
+    >>> import conceptscope as cs
+    >>> cs.next_token_logits(cs.load_model("tinyworld"), ["The dog was", "She"]).shape[0]
+    2
     """
     encoded = _encode(model, prompts)
     logits: dict[int, Tensor] = {}

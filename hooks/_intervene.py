@@ -29,6 +29,14 @@ def intervene(model: HookedModel, *interventions: Intervention) -> Iterator[Hook
         TypeError: something that is not an Intervention.
         ValueError: a site that the model does not have; when the model runs, positions that a prompt does not
             have, or an edit that returns another shape.
+
+    >>> import conceptscope as cs, torch
+    >>> model = cs.load_model("tinyworld")
+    >>> before = cs.capture(model, ["The dog ran."], "resid_post.1")["resid_post.1"]
+    >>> with cs.intervene(model, cs.add_vector("resid_post.1", torch.ones(model.d_model), "last")):
+    ...     after = cs.capture(model, ["The dog ran."], "resid_post.1")["resid_post.1"]
+    >>> torch.equal(after, before + 1)
+    True
     """
     for given in interventions:
         if not isinstance(given, Intervention):
@@ -61,6 +69,13 @@ def _hook(model: HookedModel, site: Site, intervention: Intervention) -> Callabl
                 f"[batch, position, ...], and {site} has {list(x.shape)}"
             )
         selection = state.select(intervention.positions, x.device)
-        return None if selection is None else apply(intervention, x, selection, site.head)
+        if selection is None:
+            return None
+        edited = apply(intervention, x, selection, site.head)
+        if site.kind != "resid_mid":
+            return edited
+        # A hook sees it on its way into a norm only: the block adds the same tensor to its output.
+        x.copy_(edited)
+        return None
 
     return act

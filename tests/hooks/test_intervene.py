@@ -299,6 +299,22 @@ def test_a_head_alone_is_changed(backend: str, tiny: Tiny, sentences: list[str])
     assert torch.equal(after, expected)
 
 
+@pytest.mark.architectures("gpt2", "llama", "gemma2", "opt", "bloom", "mixtral", "olmo2")
+@pytest.mark.parametrize("backend", ["torch", "bridge"])
+@pytest.mark.parametrize("kind", ["resid_pre", "attn_out", "resid_mid", "mlp_out"])
+def test_a_change_goes_on_in_the_residual_stream(
+    kind: str, backend: str, architecture: str, tiny: Tiny, sentences: list[str]
+) -> None:
+    """A residual stream is what was there before plus what attention and MLP write, changed or not."""
+    model, v = tiny(architecture, backend), vector()
+    sites = [f"{name}.1" for name in ("resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post")]
+    with intervene(model, add_vector(f"{kind}.1", v, "last")):
+        acts = capture(model, sentences[:3], sites)
+    before, attention, middle, mlp, after = (acts[site] for site in sites)
+    assert torch.allclose(middle - before - attention, v if kind == "resid_mid" else 0 * v, atol=1e-4)
+    assert torch.allclose(after, middle + mlp, atol=1e-4)
+
+
 def test_a_module_path_is_a_site(tiny: Tiny) -> None:
     model, v = tiny("gpt2"), vector()
     with intervene(model, add_vector("transformer.h.1.mlp", v)):
@@ -464,15 +480,16 @@ def test_the_bridges_own_calls_are_steered(tiny: Tiny) -> None:
             assert torch.allclose(model.bridge(ids), expected, atol=1e-5)
 
 
-def test_gradients_flow_through_a_forward_pass_of_ones_own(tiny: Tiny) -> None:
+@pytest.mark.parametrize("site", [SITE, "resid_mid.1", "z.1.2"])
+def test_gradients_flow_through_a_forward_pass_of_ones_own(site: str, tiny: Tiny) -> None:
     model = tiny("gpt2")
-    amount = torch.zeros(32, requires_grad=True)
-    with intervene(model, Intervention(SITE, lambda x, where: x + amount, "last")):
+    amount = torch.zeros(8 if site.startswith("z") else 32, requires_grad=True)
+    with intervene(model, Intervention(site, lambda x, where: x + amount, "last")):
         model.hf(ids_of(model)).logits[0, -1, 5].backward()
     model.hf.zero_grad()
     assert amount.grad is not None
     step = 1e-2 * amount.grad / amount.grad.norm()
-    with intervene(model, add_vector(SITE, step, "last")):
+    with intervene(model, add_vector(site, step, "last")):
         up = next_token_logits(model, [TEXT])[0, 5]
     rise = (up - next_token_logits(model, [TEXT])[0, 5]).item()
     assert rise == pytest.approx((step @ amount.grad).item(), rel=0.05)
