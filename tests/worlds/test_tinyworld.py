@@ -172,15 +172,15 @@ def test_examples_are_balanced_paired_and_grouped(name: str) -> None:
 
 
 def test_the_confound_is_in_the_confounded_examples_only() -> None:
-    large = {"big", "large", "huge", "giant"}
+    large, small = {"big", "large", "huge", "giant"}, {"small", "tiny", "little", "slim"}
 
     def agreement(name: str) -> float:
         data = tinyworld.examples(name, 400)
-        sized = [(t, label) for t, label in zip(data["texts"], data["labels"], strict=True)
-                 if large & set(t.split()[:2]) or {"small", "tiny", "little", "slim"} & set(t.split()[:2])]  # fmt: skip
-        return sum((bool(large & set(t.split()[:2]))) == (label == "positive") for t, label in sized) / len(
-            sized
-        )
+        rows = [(set(t.split()[:2]), label) for t, label in zip(data["texts"], data["labels"], strict=True)]
+        sized = [
+            (bool(words & large), label == "positive") for words, label in rows if words & (large | small)
+        ]
+        return sum(big == positive for big, positive in sized) / len(sized)
 
     assert agreement("sentiment_confounded") == pytest.approx(0.85, abs=0.05)
     assert agreement("sentiment") == pytest.approx(0.5, abs=1e-9)
