@@ -35,5 +35,5 @@ def plot_flips(measured: Flips, title: str) -> Axes:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xticks(measured.strengths)
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, loc="center right")
     return axes

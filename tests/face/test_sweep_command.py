@@ -57,7 +57,7 @@ def test_sites_position_extractor_and_columns_are_passed_on(
     assert list(pd.read_csv(out / "sweep.csv").site) == ["mlp_out.0", "resid_post.2"]
     concept = cs.Concept.load(out / "concepts" / "mlp_out.0.safetensors")
     assert concept.method == "logistic regression"
-    assert concept.position == -2
+    assert concept.position == "-2"
 
 
 def test_a_built_in_set(succeeded: Run, tiny_folder: str, tmp_path: Path) -> None:
