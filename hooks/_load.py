@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -95,7 +97,8 @@ def _from_pretrained(
     where = {k: v for k, v in settings.items() if k in (*_SHARED_SETTINGS, "revision")}
     try:
         config = transformers.AutoConfig.from_pretrained(path, **where)
-        hf = _model_class(config).from_pretrained(path, **settings)
+        with _silence() if Path(path).is_dir() else nullcontext():  # a download may show its bar
+            hf = _model_class(config).from_pretrained(path, **settings)
         chosen = _tokenizer(path if tokenizer is None else tokenizer, where)
     except (OSError, ValueError) as error:
         raise OSError(_not_there(source, error)) from error
@@ -111,6 +114,18 @@ def _where(source: str, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     from conceptscope.worlds import tinyworld
 
     return str(tinyworld.weights_path()), {"dtype": torch.float32} | settings
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep transformers from showing how the weights are read."""
+    was_shown = transformers.logging.is_progress_bar_enabled()
+    transformers.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_shown:
+            transformers.logging.enable_progress_bar()
 
 
 def _model_class(config: Any) -> Any:

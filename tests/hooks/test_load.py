@@ -19,6 +19,14 @@ def test_a_folder_gives_what_transformers_gives(save, sentences):
     assert not model.hf.training
 
 
+def test_loading_from_a_folder_prints_nothing(save, capfd):
+    folder = save("llama")
+    capfd.readouterr()
+    load_model(folder)
+    assert capfd.readouterr() == ("", "")
+    assert transformers.logging.is_progress_bar_enabled()
+
+
 @pytest.mark.parametrize(
     ("family", "model_class"),
     [
