@@ -22,7 +22,7 @@ def run_steer(
         [plain] = generate(model, [prompt], max_new_tokens=tokens)
         with intervene(model, concept.add(strength)):
             [steered] = generate(model, [prompt], max_new_tokens=tokens)
-    aim = f" towards {concept.classes[-1]!r}" if concept.classes else ""
+    aim = f" of {concept.classes[-1]!r}" if concept.classes else ""
     table = Table("unsteered", f"{strength:+g} sd{aim} at {concept.site}", expand=True)
     table.add_row(continued(prompt, plain), continued(prompt, steered))
     console.print(table)

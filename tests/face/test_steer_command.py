@@ -82,7 +82,7 @@ def test_an_encoder_writes_nothing(refused: Run, save: Callable[..., Path], conc
 def test_towards_the_other_class(succeeded: Run, tiny_folder: str, concept_file: str) -> None:
     away = succeeded(*steer(tiny_folder, concept_file, "-8"))
     towards = succeeded(*steer(tiny_folder, concept_file), "--towards", "bad")
-    assert "+8 sd towards 'bad'" in towards
+    assert "+8 sd of 'bad'" in towards
     assert _cells(towards) == _cells(away)
 
 
@@ -95,4 +95,4 @@ def test_many_classes_need_one_to_move_towards(
     command = steer(tiny_folder, str(tmp_path / "three.safetensors"))
     assert "--towards" in refused(*command)
     assert "has 1, 2, 3" in refused(*command, "--towards", "4")
-    assert "towards 2" in succeeded(*command, "--towards", "2")
+    assert "+8 sd of 2" in succeeded(*command, "--towards", "2")
