@@ -11,6 +11,8 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.status import Status
+from rich.text import Text
 from typer.core import TyperGroup
 
 REFUSED = 2
@@ -43,6 +45,11 @@ def printable(text: str) -> str:
 def complain(message: str) -> None:
     """Write one sentence to standard error."""
     stderr.print(printable(message), style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def working(on: str) -> Status:
+    """A spinner that says what is being done, for work whose length is not known."""
+    return console.status(Text(on))
 
 
 class PlainErrors(TyperGroup):

@@ -1,6 +1,6 @@
 """`conceptscope sites`."""
 
-from conceptscope._console import console
+from conceptscope._console import console, working
 from conceptscope.hooks import Site, load_model
 from rich.table import Table
 
@@ -21,8 +21,10 @@ _WHAT = {
 
 def run_sites(source: str) -> None:
     """Print one row for each kind of site that the model has."""
-    model = load_model(source)
-    console.print(f"{model.name}: {model.n_layers} layers of width {model.d_model}, {model.n_heads} heads")
+    with working(f"Loading {source}"):
+        model = load_model(source)
+    about = f"{model.name}: {model.n_layers} layers of width {model.d_model}, {model.n_heads} heads"
+    console.print(about, markup=False)
     table = Table("kind", "sites", "what it is")
     for kind in model.kinds:
         table.add_row(kind, _span(model.sites(kind)), _WHAT[kind])

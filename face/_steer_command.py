@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from conceptscope._console import console, printable
+from conceptscope._console import console, printable, working
 from conceptscope.hooks import HookedModel, generate, intervene, load_model
 from conceptscope.probes import Concept
 from rich.table import Table
@@ -14,16 +14,18 @@ def run_steer(
 ) -> None:
     """Load, continue the prompt twice, print."""
     concept = direction(Concept.load(path), towards)
-    with console.status(f"Loading {source}"):
+    with working(f"Loading {source}"):
         model = load_model(source)
     if not force:
         check_model(concept, model)
-    with console.status(f"Writing {tokens} tokens, twice"):
+    with working(f"Writing {tokens} tokens, twice"):
         [plain] = generate(model, [prompt], max_new_tokens=tokens)
         with intervene(model, concept.add(strength)):
             [steered] = generate(model, [prompt], max_new_tokens=tokens)
     aim = f" of {concept.classes[-1]!r}" if concept.classes else ""
-    table = Table("unsteered", f"{strength:+g} sd{aim} at {concept.site}", expand=True)
+    table = Table(expand=True)
+    table.add_column("unsteered", ratio=1)
+    table.add_column(Text(f"{strength:+g} sd{aim} at {concept.site}"), ratio=1)
     table.add_row(continued(prompt, plain), continued(prompt, steered))
     console.print(table)
 

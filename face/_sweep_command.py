@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from conceptscope._console import console, stderr
+from conceptscope._console import console, stderr, working
 from conceptscope._pictures import blank, save_picture
 from conceptscope._staged import staged
 from conceptscope._tables import SWEEP_KEY, sweep_table
@@ -38,10 +38,10 @@ def run_sweep(
     """Capture, sweep, print and save."""
     with staged(out) as stage:
         examples = read_examples(data, columns)
-        with console.status(f"Loading {source}"):
+        with working(f"Loading {source}"):
             model = load_model(source)
         acts = _captured(model, examples, [site.strip() for site in sites], position)
-        with console.status(f"Probing {len(acts)} sites, {folds} folds each"):
+        with working(f"Probing {len(acts)} sites, {folds} folds each"):
             found = sweep(acts, _EXTRACTORS[extractor](), folds=folds)
         _save(found, stage)
     console.print(sweep_table(found))

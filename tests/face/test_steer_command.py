@@ -96,3 +96,16 @@ def test_many_classes_need_one_to_move_towards(
     assert "--towards" in refused(*command)
     assert "has 1, 2, 3" in refused(*command, "--towards", "4")
     assert "+8 sd of 2" in succeeded(*command, "--towards", "2")
+
+
+def test_square_brackets_are_text_and_not_markup(
+    succeeded: Run, save: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = save("llama").rename(tmp_path / "a [red] model")
+    acts = cs.capture(
+        cs.load_model(folder), cs.Examples(["a dog", "a car"] * 4, ["[/b]", "c"] * 4), "resid_post.1"
+    )
+    cs.MeanDifference().fit(acts).save(tmp_path / "brackets.safetensors")
+    said = succeeded(*steer(str(folder), str(tmp_path / "brackets.safetensors")), "--towards", "[/b]")
+    assert "of '[/b]' at" in said
+    assert "a [red] model: 3 layers" in succeeded("sites", "--model", str(folder)).replace("\n", " ")
