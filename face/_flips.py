@@ -53,7 +53,8 @@ def flips(
     rows = []
     for strength in strengths:
         own = flipped(model, concept.site, concept.vector * strength, questions)
-        drawn = [flipped(model, concept.site, vector * strength, questions) for vector in directions]
+        each = directions if strength else directions[:1]  # at strength 0 they are all the same
+        drawn = [flipped(model, concept.site, vector * strength, questions) for vector in each]
         low, high = np.quantile(drawn, (0.1, 0.9))
         rows.append((strength, own, float(np.mean(drawn)), float(low), float(high)))
         tick()

@@ -32,10 +32,10 @@ from rich.text import Text
 STRENGTHS = (0.0, 1.0, 2.0, 3.0, 4.0)
 SHOWN = (-3.0, -2.0, 0.0, 2.0, 3.0)
 RANDOM_DIRECTIONS = 20
-QUESTIONS = 200
+QUESTIONS = 150
 WORDS = 4
 CHANCE = 0.5
-PROMPTS = ("the dog was happy. it", "anna is sad. she", "the old cars were awful. they")
+PROMPTS = ("the dog was happy. it", "anna is sad. she", "the cars were bad. they")
 PARTS = 6 + len(STRENGTHS)
 
 NEXT = """\
