@@ -134,18 +134,16 @@ class _Recorder:
         return see
 
     def _write(self, place: Site, rows: Tensor, targets: Tensor) -> None:
-        if place not in self._written:
-            with torch.inference_mode(False):
-                self._written[place] = rows.new_empty((self._n_rows, *rows.shape[1:]))
-        self._written[place].index_copy_(0, targets, rows)
+        for site in self._by_tap[place]:
+            part = rows if site.head is None else rows[:, site.head]
+            if site not in self._written:
+                with torch.inference_mode(False):
+                    self._written[site] = part.new_empty((self._n_rows, *part.shape[1:]))
+            self._written[site].index_copy_(0, targets, part)
 
     def results(self) -> dict[Site, Tensor]:
         """The tensor of each site asked for, in that order."""
-        return {site: self._result(site) for site in self._sites}
-
-    def _result(self, site: Site) -> Tensor:
-        written = self._written[Site(site.kind, site.layer)]
-        return written if site.head is None else written[:, site.head]
+        return {site: self._written[site] for site in self._sites}
 
 
 @contextmanager

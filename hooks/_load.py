@@ -120,12 +120,12 @@ def _where(source: str, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 def _silence() -> Iterator[None]:
     """Keep transformers from showing how the weights are read."""
     was_shown = transformers.logging.is_progress_bar_enabled()
-    transformers.logging.disable_progress_bar()
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         if was_shown:
-            transformers.logging.enable_progress_bar()
+            transformers.logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _model_class(config: Any) -> Any:

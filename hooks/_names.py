@@ -102,22 +102,11 @@ def module_at(root: nn.Module, path: str) -> nn.Module | None:
     """The module at a dotted path, or None; the empty path is the root itself."""
     found: Any = root
     for part in path.split(".") if path else ():
-        found = (
-            found[int(part)]
-            if isinstance(found, nn.ModuleList) and _fits(found, part)
-            else _child(found, part)
-        )
+        found = getattr(found, part, None)
         if not isinstance(found, nn.Module):
             return None
-    return found if isinstance(found, nn.Module) else None
-
-
-def _child(module: Any, part: str) -> Any:
-    return getattr(module, part, None)
-
-
-def _fits(modules: nn.ModuleList, part: str) -> bool:
-    return part.isdigit() and int(part) < len(modules)
+    module: nn.Module = found
+    return module
 
 
 def _places(blocks: Any) -> dict[str, Place]:
