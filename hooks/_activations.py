@@ -124,15 +124,17 @@ class Activations(Mapping[Site, Tensor]):
         Raises:
             KeyError: it was not captured.
         """
-        captured = f"captured were {', '.join(map(str, self.sites))}"
         try:
             wanted = self._from_the_start(Site.parse(site))
         except ValueError as error:
-            raise KeyError(f"{error}; {captured}") from error
+            raise KeyError(f"{error}; {self._captured()}") from error
         whole = wanted if wanted.head is None else Site(wanted.kind, wanted.layer)
         if wanted not in self._tensors and whole not in self._tensors:
-            raise KeyError(f"site {str(site)!r} was not captured: {captured}")
+            raise KeyError(f"site {str(site)!r} was not captured: {self._captured()}")
         return wanted
+
+    def _captured(self) -> str:
+        return f"captured were {', '.join(map(str, self.sites))}"
 
     def _from_the_start(self, site: Site) -> Site:
         layers = self.source.get("n_layers")

@@ -26,7 +26,9 @@ def assign_folds(
     _check_enough(codes, cluster, classes, folds)
     singles = len(np.unique(cluster)) == len(cluster)
     kind = StratifiedKFold if singles else StratifiedGroupKFold
-    splits = kind(folds, shuffle=True, random_state=seed).split(codes[:, None], codes, cluster)
+    splits = kind(folds, shuffle=True, random_state=seed).split(
+        codes[:, None], codes, None if singles else cluster
+    )
     fold = np.empty(len(codes), dtype=np.int64)
     for number, (_, held_out) in enumerate(splits):
         fold[held_out] = number

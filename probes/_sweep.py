@@ -62,7 +62,7 @@ def sweep(
         ValueError: no labels, one class, a class in fewer groups than there are folds, one group that spans
             everything, or activations that are NaN, infinite or the same in every row.
     """
-    if not isinstance(extractor, Extractor):
+    if isinstance(extractor, type) or not isinstance(extractor, Extractor) or hasattr(extractor, "predict"):
         raise TypeError(f"expected an extractor such as MeanDifference(), got {extractor!r}")
     state = torch_generator(generator).get_state()
     for site in activations.sites:
