@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Link = Literal["logit"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, init=False)
 class Concept:
     """An affine concept at a site: k reading directions and, along them, k steering directions.
 
@@ -32,6 +32,7 @@ class Concept:
     classes: with one direction two classes, and positive is the last; with more, a class for each direction.
     link: "logit" if A x - offset are the log-odds (k = 1) or the softmax logits of the classes.
     source: where it came from (numbers of examples, settings, data).
+    Only the reading and the site are needed: the concept then steers along its reading.
 
     Raises:
         ValueError: parts of different shapes, numbers that are not finite, or a scale that is not positive.
@@ -45,51 +46,62 @@ class Concept:
     """
 
     reading: Float[Tensor, "concept d"]
-    steering: Float[Tensor, "concept d"] = None  # type: ignore[assignment]
-    offset: Float[Tensor, " concept"] = None  # type: ignore[assignment]
-    scale: Float[Tensor, " concept"] = None  # type: ignore[assignment]
-    mean: Float[Tensor, " d"] = None  # type: ignore[assignment]
-    classes: tuple[Any, ...] = ()
-    site: Site = None  # type: ignore[assignment]
-    position: Any = None
-    name: str = ""
-    method: str = ""
-    model_name: str = ""
-    link: Link | None = None
-    source: Mapping[str, Any] = field(default_factory=dict)
+    steering: Float[Tensor, "concept d"]
+    offset: Float[Tensor, " concept"]
+    scale: Float[Tensor, " concept"]
+    mean: Float[Tensor, " d"]
+    classes: tuple[Any, ...]
+    site: Site
+    position: Any
+    name: str
+    method: str
+    model_name: str
+    link: Link | None
+    source: dict[str, Any]
 
-    def __post_init__(self) -> None:
-        reading = torch.as_tensor(self.reading)
-        reading = reading[None] if reading.ndim == 1 else reading
-        if reading.ndim != 2 or not reading.is_floating_point() or not reading.numel():
-            raise ValueError(f"reading must be floats of shape (k, d), got {tuple(reading.shape)}")
-        if not reading.isfinite().all():
-            raise ValueError("reading has entries that are not finite")
-        if self.site is None:
-            raise ValueError("a concept needs the site it belongs to, such as 'resid_post.6'")
-        k, d = reading.shape
-        usual = {"steering": reading, "offset": reading.new_zeros(k), "scale": reading.new_ones(k)}
-        usual["mean"] = reading.new_zeros(d)
-        parts: dict[str, Any] = {part: self._part(part, default) for part, default in usual.items()}
-        parts |= {"reading": reading, "classes": tuple(self.classes)}
-        parts |= {"site": Site.parse(self.site), "source": dict(self.source)}
+    def __init__(
+        self,
+        reading: Any,
+        steering: Any = None,
+        offset: Any = None,
+        scale: Any = None,
+        mean: Any = None,
+        classes: Sequence[Any] = (),
+        *,
+        site: Site | str,
+        position: Any = None,
+        name: str = "",
+        method: str = "",
+        model_name: str = "",
+        link: Link | None = None,
+        source: Mapping[str, Any] | None = None,
+    ) -> None:
+        given = torch.as_tensor(reading)
+        given = given[None] if given.ndim == 1 else given
+        if given.ndim != 2 or not given.is_floating_point() or not given.numel():
+            raise ValueError(f"reading must be floats of shape (k, d), got {tuple(given.shape)}")
+        k, d = given.shape
+        if classes and len(classes) != max(2, k):
+            raise ValueError(f"{k} directions need {max(2, k)} classes or none, got {len(classes)}")
+        parts = {
+            "reading": _part("reading", given, given),
+            "steering": _part("steering", steering, given),
+            "offset": _part("offset", offset, given.new_zeros(k)),
+            "scale": _part("scale", scale, given.new_ones(k)),
+            "mean": _part("mean", mean, given.new_zeros(d)),
+            "classes": tuple(classes),
+            "site": Site.parse(site),
+            "position": position,
+            "name": name,
+            "method": method,
+            "model_name": model_name,
+            "link": link,
+            "source": dict(source or {}),
+        }
         for part, value in parts.items():
             object.__setattr__(self, part, value)
         if not (self.scale > 0).all():
             raise ValueError(f"scale must be positive, got {self.scale.tolist()}")
-        if self.classes and len(self.classes) != max(2, k):
-            raise ValueError(f"{k} directions need {max(2, k)} classes or none, got {len(self.classes)}")
-
-    def _part(self, part: str, default: Tensor) -> Tensor:
-        given, shape = getattr(self, part), tuple(default.shape)
-        value = default if given is None else torch.as_tensor(given).to(default)
-        if part == "steering" and value.ndim == 1:
-            value = value[None]
-        if value.shape != default.shape:
-            raise ValueError(f"{part} must have shape {shape}, got {tuple(value.shape)}")
-        if not value.isfinite().all():
-            raise ValueError(f"{part} has entries that are not finite")
-        return value
 
     @property
     def k(self) -> int:
@@ -142,7 +154,7 @@ class Concept:
         best = (scores[..., 0] > 0).long() if self.k == 1 else scores.argmax(-1)
         return [self.classes[index] for index in best.reshape(-1).tolist()]
 
-    def predict_proba(self, x: Any, *, force: bool = False) -> Float[Tensor, "*example concept"]:
+    def predict_proba(self, x: Any, *, force: bool = False) -> Float[Tensor, "*example class"]:
         """The probability of each class, in the order of `classes`.
 
         Raises:
@@ -372,6 +384,17 @@ class Concept:
             if value not in (None, "")
         )
         return f"<p>Concept {escape(self.name)}</p><table>{rows}</table>"
+
+
+def _part(name: str, given: Any, default: Tensor) -> Tensor:
+    value = default if given is None else torch.as_tensor(given).to(default)
+    if value.ndim == 1 and default.ndim == 2:
+        value = value[None]
+    if value.shape != default.shape:
+        raise ValueError(f"{name} must have shape {tuple(default.shape)}, got {tuple(value.shape)}")
+    if not value.isfinite().all():
+        raise ValueError(f"{name} has entries that are not finite")
+    return value
 
 
 def _wide(x: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ def tokens_raised_most(concept: Concept, model: HookedModel, k: int) -> list[tup
 
 
 def rows_read_highest(
-    concept: Concept, activations: Activations, readings: Float[Tensor, "example 1"], n: int
+    concept: Concept, activations: Activations, readings: Float[Tensor, "example concept"], n: int
 ) -> pd.DataFrame:
     """A table of the n rows with the highest readings.
 

@@ -8,12 +8,12 @@ def test_one_fold_equals_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 2, 80)
     scores = np.round(rng.normal(size=(80, 1)) + codes[:, None], 1)
-    assert fold_auroc(scores, codes, np.zeros(80))[0] == pytest.approx(roc_auc_score(codes, scores))
+    assert fold_auroc(scores, codes, np.zeros(80, int))[0] == pytest.approx(roc_auc_score(codes, scores))
     many = rng.integers(0, 3, 80)
     columns = rng.normal(size=(80, 3)) + np.eye(3)[many]
     expected = roc_auc_score(many, np.exp(columns) / np.exp(columns).sum(1, keepdims=True), multi_class="ovr")
     soft = np.exp(columns) / np.exp(columns).sum(1, keepdims=True)
-    assert fold_auroc(soft, many, np.zeros(80))[0] == pytest.approx(expected)
+    assert fold_auroc(soft, many, np.zeros(80, int))[0] == pytest.approx(expected)
 
 
 def test_folds_are_not_compared() -> None:
@@ -30,7 +30,7 @@ def test_influences_give_delongs_variance() -> None:
     rng = np.random.default_rng(0)
     codes = np.arange(100) % 2
     draws = [rng.normal(size=(100, 1)) + 0.8 * codes[:, None] for _ in range(800)]
-    found = [fold_auroc(scores, codes, np.zeros(100)) for scores in draws]
+    found = [fold_auroc(scores, codes, np.zeros(100, int)) for scores in draws]
     true = np.var([auroc for auroc, _ in found])
     assert np.mean([(influence**2).sum() for _, influence in found]) == pytest.approx(true, rel=0.15)
 

@@ -237,7 +237,6 @@ def test_predictions_need_classes_and_probabilities_a_link() -> None:
         ({"mean": [1.0, float("nan"), 0.0]}, "mean has entries that are not finite"),
         ({"reading": torch.tensor([[1.0, float("inf"), 0.0]])}, "reading has entries that are not finite"),
         ({"classes": ("a", "b", "c")}, "1 directions need 2 classes or none, got 3"),
-        ({"site": None}, "a concept needs the site"),
         ({"site": "resid_pst.1"}, "did you mean 'resid_post.1'"),
     ],
 )
