@@ -69,6 +69,6 @@ def random_direction_accuracy(
     for held in fold.unique().tolist():  # type: ignore[no-untyped-call]
         train, test = fold != held, fold == held
         means = torch.stack([along[train & (codes == code)].mean(0) for code in range(classes)])
-        distances = (along[test][:, None] - means).square().sum(-1)
-        right += (distances.argmin(1) == codes[test][:, None]).double().mean(1).sum().item()
+        nearest = torch.cdist(along[test].transpose(0, 1), means.transpose(0, 1)).argmin(-1)
+        right += (nearest == codes[test]).double().mean(0).sum().item()
     return right / len(x)
