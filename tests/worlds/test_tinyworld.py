@@ -91,6 +91,7 @@ def test_marks_agree_with_the_word_that_is_there(corpus: list[tinyworld.Text]) -
 @pytest.mark.parametrize("factor", tinyworld.CHANGEABLE)
 def test_a_counterfactual_changes_one_factor(factor: str, corpus: list[tinyworld.Text]) -> None:
     follows = {"valence"} if factor in ("sentiment", "negation", "irony") else set()
+    follows |= {"degree"} if factor == "negation" else set()
     changed = 0
     for text in corpus[:4000]:
         try:

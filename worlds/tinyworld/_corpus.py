@@ -5,6 +5,7 @@ import random
 import numpy as np
 import numpy.typing as npt
 from conceptscope.worlds.tinyworld import _grammar
+from conceptscope.worlds.tinyworld._statements import VERDICT
 from conceptscope.worlds.tinyworld._teller import END
 from conceptscope.worlds.tinyworld._tellers import Sampler
 from conceptscope.worlds.tinyworld._tokenizer import vocabulary
@@ -22,14 +23,15 @@ class Corpus:
         self.generator = generator
         self._ids = {word: i for i, word in enumerate(vocabulary())}
 
-    def rows(self, n: int) -> npt.NDArray[np.int64]:
-        """The next `n` rows: [row, position], "<s>" before and after each text."""
-        return np.array([self._row() for _ in range(n)])
+    def rows(self, n: int, *, statements: bool = False) -> npt.NDArray[np.int64]:
+        """The next `n` rows, [row, position], "<s>" before and after each text; or statements alone."""
+        return np.array([self._row(statements) for _ in range(n)])
 
-    def _row(self) -> list[int]:
+    def _row(self, statements: bool) -> list[int]:
         words = [END]
         while len(words) < self.width:
             sampler = Sampler(self.generator)
             _grammar.tell(sampler)
-            words += sampler.words
+            if not statements or VERDICT in sampler.words:
+                words += sampler.words
         return [self._ids[word] for word in words[: self.width]]

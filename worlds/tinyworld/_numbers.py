@@ -5,7 +5,7 @@ from functools import cache
 from conceptscope.worlds.tinyworld import _lexicon as words
 from conceptscope.worlds.tinyworld._choice import Choice, choice
 from conceptscope.worlds.tinyworld._forms import TRUTHS
-from conceptscope.worlds.tinyworld._frequencies import HELD_OUT_SHARE, P_TEXT
+from conceptscope.worlds.tinyworld._frequencies import HELD_OUT_SHARE, P_LESS, P_TEXT
 from conceptscope.worlds.tinyworld._statements import end, tell_verdict
 from conceptscope.worlds.tinyworld._teller import Teller
 
@@ -43,7 +43,7 @@ def _addend(a: int) -> Choice:
     return choice(*((b, 0.0 if held_out(a, b) else 1 / trained, (str(b),)) for b in range(100 - a)))
 
 
-RELATION = choice(("more", 0.5, ("more",)), ("less", 0.5, ("less",)))
+RELATION = choice(("more", 1 - P_LESS, ("more",)), ("less", P_LESS, ("less",)))
 
 
 @cache

@@ -7,11 +7,13 @@ from conceptscope.worlds.tinyworld._choice import Choice, choice
 from conceptscope.worlds.tinyworld._forms import TRUTHS, other
 from conceptscope.worlds.tinyworld._teller import END, Teller
 
+VERDICT = "?"
+"""The word after which a statement's verdict comes."""
+
 
 def tell_verdict(teller: Teller, truth: str, factor: str) -> None:
     """Say that a statement is true or false."""
-    for word in (".", "this", "is"):
-        teller.say(word)
+    teller.say(VERDICT)
     teller.expect(factor, (truth,), (other(truth, TRUTHS),))
     teller.say(truth)
     end(teller)

@@ -93,7 +93,8 @@ def tell_story(teller: Teller, opening: str, gender: str | None) -> None:
     negated = bool(teller.choose("negation", _negation(tense)))
     if tense == "future":
         teller.say("be")
-    teller.choose("degree", DEGREE)
+    if not negated:
+        teller.choose("degree", DEGREE)
     sentiment = str(teller.choose("sentiment", _sentiment(size, animate)))
     teller.say(".")
     valence = other(sentiment, SENTIMENTS) if negated != ironic else sentiment

@@ -39,7 +39,7 @@ class Text:
 
 def write(words: tuple[str, ...]) -> str:
     """Words as a text: "it smiled." """
-    return " ".join(w for w in words if w != END).replace(" .", ".")
+    return " ".join(w for w in words if w != END).replace(" .", ".").replace(" ?", "?")
 
 
 def split(text: str) -> tuple[str, ...]:
@@ -208,6 +208,8 @@ def counterfactual(text: str | Text, factor: str, to: str | None = None) -> Text
     if factors.get(factor) is None or (factor == "category" and factors["category"] == "person"):
         raise ValueError(f"{text.text!r} has no {factor} to change")
     choices, changes = dict(text.choices), _changes(text, factor, to)
+    if factor == "negation":
+        choices["degree"] = Item(None, None, 0, 0.0)
     if factor == "irony":
         choices, changes = _turned_irony(choices), {}
     rewriter = Rewriter(choices, changes)

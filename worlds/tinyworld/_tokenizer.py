@@ -14,7 +14,7 @@ PAD, UNKNOWN = "<pad>", "<unk>"
 def vocabulary() -> tuple[str, ...]:
     """All tokens, in the order of their ids."""
     fixed = """after be behind beside block capital comes door every everyone false inside is it kind less
-        more not of oddly plus she he smiled than that the they this true was were are will a .""".split()  # noqa: SIM905
+        more not of oddly plus she he smiled than that the they true was were are will a . ?""".split()  # noqa: SIM905
     nouns = [
         w for ws in (*_lexicon.CATEGORIES.values(), *_lexicon.PEOPLE.values()) for pair in ws for w in pair
     ]

@@ -31,14 +31,15 @@ class Recipe:
     tokens: int
     learning_rate: float
     width: int = 64
-    rows: int = 64
+    rows: int = 32
     weight_decay: float = 0.05
     constant: float = 0.3
     warmup: int = 100
+    statements_first: int = 700_000
 
 
-MAIN = Recipe(d_model=128, d_mlp=384, n_layers=4, n_heads=4, tokens=25_000_000, learning_rate=4e-3)
-SIBLING = Recipe(d_model=64, d_mlp=160, n_layers=4, n_heads=4, tokens=12_000_000, learning_rate=6e-3)
+MAIN = Recipe(d_model=128, d_mlp=384, n_layers=4, n_heads=4, tokens=20_000_000, learning_rate=2.5e-3)
+SIBLING = Recipe(d_model=64, d_mlp=160, n_layers=4, n_heads=4, tokens=12_000_000, learning_rate=4e-3)
 
 
 def build_model(recipe: Recipe, *, generator: int = 0) -> LlamaForCausalLM:
@@ -101,7 +102,9 @@ def train(
     steps = recipe.tokens // per_step
     for step in range(steps):
         at(model, step * per_step, step)
-        rows = torch.from_numpy(corpus.rows(recipe.rows))
+        rows = torch.from_numpy(
+            corpus.rows(recipe.rows, statements=step * per_step < recipe.statements_first)
+        )
         loss = loss_of(model, rows)
         loss.backward()  # type: ignore[no-untyped-call]
         factor = schedule(recipe, step, steps)
@@ -115,9 +118,20 @@ def train(
     return model
 
 
+def apart(tokens: torch.Tensor) -> torch.Tensor:
+    """The mask [row, 1, position, position] under which a token sees its own text alone, up to itself.
+
+    With the texts that share a row in sight, the same accuracies took three times the tokens.
+    """
+    text = (tokens == 0).cumsum(1)
+    same = text[:, :, None] == text[:, None, :]
+    return same.tril()[:, None]
+
+
 def next_token_loss(model: LlamaForCausalLM, rows: torch.Tensor) -> torch.Tensor:
     """The mean cross-entropy of each row's next tokens, in nats."""
-    logits = model(input_ids=rows[:, :-1], use_cache=False).logits
+    tokens = rows[:, :-1]
+    logits = model(input_ids=tokens, attention_mask=apart(tokens), use_cache=False).logits
     return nn.functional.cross_entropy(logits.flatten(0, 1).float(), rows[:, 1:].flatten())
 
 
