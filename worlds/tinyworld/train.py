@@ -38,8 +38,8 @@ class Recipe:
     statements_first: int = 700_000
 
 
-MAIN = Recipe(d_model=128, d_mlp=384, n_layers=4, n_heads=4, tokens=20_000_000, learning_rate=2.5e-3)
-SIBLING = Recipe(d_model=64, d_mlp=160, n_layers=4, n_heads=4, tokens=12_000_000, learning_rate=4e-3)
+MAIN = Recipe(d_model=128, d_mlp=384, n_layers=4, n_heads=4, tokens=14_000_000, learning_rate=2.5e-3)
+SIBLING = Recipe(d_model=64, d_mlp=160, n_layers=4, n_heads=4, tokens=8_000_000, learning_rate=4e-3)
 
 
 def build_model(recipe: Recipe, *, generator: int = 0) -> LlamaForCausalLM:
