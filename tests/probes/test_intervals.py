@@ -1,20 +1,42 @@
 import numpy as np
 import pytest
 from conceptscope.probes._intervals import cross_validated_interval
-from scipy.stats import binomtest
+from scipy.stats import binomtest, multivariate_normal, norm
 
 
 def interval(right: np.ndarray, cluster: np.ndarray, folds: int = 5) -> tuple[float, float]:
     share = float(right.mean())
     influence = (right - share) / len(right)
-    return cross_validated_interval(share, influence, cluster, folds=folds, fewest=len(np.unique(cluster)))
+    fewest = len(np.unique(cluster))
+    return cross_validated_interval(share, influence, cluster, folds=folds, fewest=fewest)
 
 
-def test_is_wilsons_for_fewer_rows() -> None:
-    right = np.arange(2000) % 10 < 7
-    fewer = round(2000 / (1 + 5 / 4))
-    oracle = binomtest(round(0.7 * fewer), fewer).proportion_ci(method="wilson")
-    assert interval(right, np.arange(2000)) == pytest.approx((oracle.low, oracle.high), abs=1e-3)
+@pytest.mark.parametrize("share", [0.5, 0.7, 0.95])
+def test_is_wilsons_for_fewer_rows(share: float) -> None:
+    right = np.arange(2000) % 100 < 100 * share
+    correlated = 1e-4
+    both = multivariate_normal([0, 0], [[1, correlated], [correlated, 1]]).cdf(norm.ppf(share) * np.ones(2))
+    relative = (both - share**2) / correlated / (share * (1 - share)) / (2 / np.pi)
+    fewer = round(2000 / (1 + 5 / 4 * relative))
+    oracle = binomtest(round(share * fewer), fewer).proportion_ci(method="wilson")
+    assert interval(right, np.arange(2000)) == pytest.approx((oracle.low, oracle.high), abs=2e-3)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_probe_that_never_errs_is_as_sure_as_its_clusters_are_many(share: float) -> None:
+    right = np.full(40, share)
+    oracle = binomtest(round(40 * share), 40).proportion_ci(method="wilson")
+    assert interval(right, np.arange(40)) == pytest.approx((oracle.low, oracle.high), abs=0.01)
+    assert interval(np.repeat(right, 9), np.repeat(np.arange(40), 9)) == interval(right, np.arange(40))
+
+
+def test_one_error_among_many_rows_leaves_doubt_where_groups_are_few() -> None:
+    cluster = np.repeat(np.arange(17), 24)
+    never, once = np.ones(408), np.ones(408)
+    once[5] = 0
+    assert interval(never, cluster)[0] == pytest.approx(0.8, abs=0.03)
+    assert 0.8 < interval(once, cluster)[0] < 0.92
+    assert interval(once, np.arange(408))[0] > 0.97
 
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
@@ -32,6 +54,17 @@ def test_copies_of_a_row_are_one_row() -> None:
     assert copied == pytest.approx(once, abs=0.01)
     low, high = interval(np.repeat(right, 8), np.arange(480))
     assert high - low < 0.5 * (once[1] - once[0])
+
+
+@pytest.mark.parametrize("ease", [0.67, 0.85, 0.95])
+def test_covers_where_whole_groups_fail(ease: float) -> None:
+    rng = np.random.default_rng(0)
+    cluster = np.repeat(np.arange(16), 10)
+    held = []
+    for _ in range(400):
+        low, high = interval((rng.random(16) < ease)[cluster], cluster)
+        held.append(low <= ease <= high)
+    assert np.mean(held) > 0.94
 
 
 def test_covers_where_groups_differ() -> None:
