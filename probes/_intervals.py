@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 _PRIOR = 1.0
-"""The weight, in clusters, of the cautious guess that the rows of a cluster all agree."""
+"""The weight, in clusters, of what is known about the clusters without the errors."""
 
 
 def cross_validated_interval(
@@ -15,13 +15,13 @@ def cross_validated_interval(
     cluster: Int[np.ndarray, " example"],
     *,
     folds: int,
-    fewest: int,
+    guess: float,
     level: float = 0.95,
 ) -> tuple[float, float]:
     """A confidence interval for a share (accuracy, AUROC) estimated by cross-validation.
 
     Wilson's score interval, with Student's t for few clusters, for the number of independent rows that the
-    data are worth: as many as give the variance of the influences summed by cluster, drawn towards `fewest`
+    data are worth: as many as give the variance of the influences summed by cluster, drawn towards `guess`
     where that variance rests on few clusters (a probe that errs in one group only, or never).
 
     Fits on overlapping training data err together, which widens the interval: at a share of one half the
@@ -29,7 +29,7 @@ def cross_validated_interval(
     Gaussian margins cut at that share falls. Without this, intervals for a label that nothing determines
     cover one half in fewer than 90 % of data sets instead of 95 %.
 
-    fewest: the number of independent rows if those of a cluster always agree.
+    guess: the number of independent rows as far as it is known without looking at the errors.
 
     Source: Wilson 1927; Korn and Graubard 1998 (effective size); Nadeau and Bengio 2003, Machine Learning
     52:239 (overlapping training data).
@@ -37,20 +37,25 @@ def cross_validated_interval(
     from scipy.stats import t
 
     sums = np.bincount(np.unique(cluster, return_inverse=True)[1], weights=influence)
-    n = _independent_rows(share, sums, len(influence), fewest) / (1 + folds / (folds - 1) * _shared(share))
-    z2 = float(t.ppf((1 + level) / 2, len(sums) - 1)) ** 2
+    n = _independent_rows(share, sums, len(influence), guess) / (1 + folds / (folds - 1) * _shared(share))
+    z2 = float(t.ppf((1 + level) / 2, _freedom(sums))) ** 2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
     return max(0.0, float(min(centre - half, share))), min(1.0, float(max(centre + half, share)))
 
 
-def _independent_rows(share: float, sums: Float[np.ndarray, " cluster"], rows: int, fewest: int) -> float:
+def _independent_rows(share: float, sums: Float[np.ndarray, " cluster"], rows: int, guess: float) -> float:
     squares = float((sums**2).sum())
     if squares == 0 or share in (0.0, 1.0):
-        return fewest
-    measured = share * (1 - share) / squares * (len(sums) - 1) / len(sums)
+        return guess
+    measured = share * (1 - share) / squares * _freedom(sums) / len(sums)
     rests_on = squares**2 / float((sums**4).sum())
-    return (rests_on + _PRIOR) / (rests_on / min(measured, rows) + _PRIOR / fewest)
+    return (rests_on + _PRIOR) / (rests_on / min(measured, rows) + _PRIOR / guess)
+
+
+def _freedom(sums: Float[np.ndarray, " cluster"]) -> int:
+    """Clusters less two: AUROC centres those of either class, where each cluster has one."""
+    return max(len(sums) - 2, 1)
 
 
 def _shared(share: float) -> float:
@@ -60,3 +65,21 @@ def _shared(share: float) -> float:
     if share in (0.0, 1.0):
         return 0.0
     return float(np.pi / 2 * norm.pdf(norm.ppf(share)) ** 2 / (share * (1 - share)))
+
+
+def design_effect(values: Float[np.ndarray, " example"], cluster: Int[np.ndarray, " example"]) -> float:
+    """How many rows are worth one independent row: 1 + (size of clusters - 1) * correlation within them.
+
+    Source: Kish 1965; the correlation is the analysis of variance's, and not below 0.
+    """
+    number = np.unique(cluster, return_inverse=True)[1]
+    sizes = np.bincount(number)
+    n, c = len(values), len(sizes)
+    if c == n:
+        return 1.0
+    means = np.bincount(number, weights=values) / sizes
+    within = float(((values - means[number]) ** 2).sum()) / (n - c)
+    between = float((sizes * (means - values.mean()) ** 2).sum()) / (c - 1)
+    size = (n - (sizes**2).sum() / n) / (c - 1)
+    correlation = (between - within) / (between + (size - 1) * within) if between > within else 0.0
+    return float(1 + ((sizes**2).sum() / n - 1) * correlation)

@@ -14,7 +14,7 @@ from conceptscope.probes._auroc import fold_auroc
 from conceptscope.probes._controls import random_direction_accuracy, shuffled_codes
 from conceptscope.probes._extractor import Extractor
 from conceptscope.probes._folds import assign_folds
-from conceptscope.probes._intervals import cross_validated_interval
+from conceptscope.probes._intervals import cross_validated_interval, design_effect
 from conceptscope.probes._labelled import as_float64, check_usable, label_codes
 from conceptscope.probes._probe_sweep import ProbeSweep, SiteScore
 from jaxtyping import Float, Int
@@ -37,9 +37,13 @@ class _Plan:
     def labels(self, codes: Int[np.ndarray, " example"]) -> list[Any]:
         return [self.classes[code] for code in codes]
 
-    def fewest(self) -> int:
-        """The clusters of the class that has the fewest."""
-        return min(len(np.unique(self.cluster[self.codes == code])) for code in range(len(self.classes)))
+    def margins(self, scores: Float[np.ndarray, "example k"]) -> Float[np.ndarray, " example"]:
+        """How far each row's own class is ahead in the readings."""
+        if scores.shape[1] == 1:
+            return np.where(self.codes == 1, scores[:, 0], -scores[:, 0])
+        own = np.arange(scores.shape[1]) == self.codes[:, None]
+        ahead: Float[np.ndarray, " example"] = scores[own] - np.where(own, -np.inf, scores).max(1)
+        return ahead
 
 
 def sweep(
@@ -99,17 +103,18 @@ def _score(activations: Activations, site: Site, extractor: Extractor, plan: _Pl
     right = (predicted == plan.codes).astype(float)
     accuracy = float(right.mean())
     auroc, influence = fold_auroc(scores, plan.codes, plan.fold)
-    clusters_in_all = len(np.unique(plan.cluster))
+    dependence = design_effect(plan.margins(scores), plan.cluster)
 
-    def interval(share: float, influence: Float[np.ndarray, " example"], fewest: int) -> tuple[float, float]:
-        return cross_validated_interval(share, influence, plan.cluster, folds=plan.folds, fewest=fewest)
+    def interval(share: float, influence: Float[np.ndarray, " example"], rows: int) -> tuple[float, float]:
+        guess = rows / dependence
+        return cross_validated_interval(share, influence, plan.cluster, folds=plan.folds, guess=guess)
 
     return SiteScore(
         site,
         accuracy,
-        *interval(accuracy, (right - accuracy) / len(right), clusters_in_all),
+        *interval(accuracy, (right - accuracy) / len(right), len(right)),
         auroc,
-        *interval(auroc, influence, plan.fewest()),
+        *interval(auroc, influence, int(np.bincount(plan.codes).min())),
         *_controls(rows, x, extractor, plan),
     )
 

@@ -27,7 +27,7 @@ def plot_sweep(scores: Sequence[SiteScore], n_classes: int, ax: Axes | None) -> 
     low, high = [score.accuracy_low for score in scores], [score.accuracy_high for score in scores]
     ax.fill_between(at, low, high, color=_BLUE, alpha=0.2, linewidth=0, label="95 % interval of accuracy")
     ax.plot(at, [score.accuracy for score in scores], "o-", color=_BLUE, label="accuracy, held out")
-    ax.plot(at, [score.auroc for score in scores], ".-", color=_GREEN, linewidth=1, label="AUROC, held out")
+    ax.plot(at, [score.auroc for score in scores], ":", color=_GREEN, linewidth=2.5, label="AUROC, held out")
     ax.plot(at, [score.shuffled for score in scores], "--", color=_GREY, label="shuffled labels")
     ax.plot(at, [score.random_direction for score in scores], "--", color=_ORANGE, label="random direction")
     if by_layer:
@@ -39,5 +39,5 @@ def plot_sweep(scores: Sequence[SiteScore], n_classes: int, ax: Axes | None) -> 
     ax.set_ylim(max(0.0, min(bottom, 0.9 / n_classes)), 1.02)
     ax.set_ylabel("share right, or AUROC")
     ax.grid(axis="y", alpha=0.3)
-    ax.legend(frameon=False, fontsize="small")
+    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return ax

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
-from conceptscope.probes._intervals import cross_validated_interval
+from conceptscope.probes._intervals import cross_validated_interval, design_effect
 from scipy.stats import binomtest, multivariate_normal, norm
 
 
 def interval(right: np.ndarray, cluster: np.ndarray, folds: int = 5) -> tuple[float, float]:
     share = float(right.mean())
     influence = (right - share) / len(right)
-    fewest = len(np.unique(cluster))
-    return cross_validated_interval(share, influence, cluster, folds=folds, fewest=fewest)
+    guess = len(np.unique(cluster))
+    return cross_validated_interval(share, influence, cluster, folds=folds, guess=guess)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.7, 0.95])
@@ -76,3 +76,18 @@ def test_covers_where_groups_differ() -> None:
         low, high = interval(rng.random(150) < ease[cluster], cluster)
         held.append(low <= 2 / 3 <= high)
     assert np.mean(held) > 0.95
+
+
+def test_design_effect_is_the_variance_of_a_mean_over_that_of_independent_rows() -> None:
+    rng = np.random.default_rng(0)
+    cluster = np.repeat(np.arange(12), rng.integers(2, 12, 12))
+    draws = [0.5 * rng.normal(size=12)[cluster] + rng.normal(size=len(cluster)) for _ in range(4000)]
+    expected = np.var([values.mean() for values in draws]) * len(cluster) / 1.25
+    assert np.mean([design_effect(values, cluster) for values in draws]) == pytest.approx(expected, rel=0.1)
+
+
+def test_design_effect_at_its_ends() -> None:
+    values = np.random.default_rng(0).normal(size=30)
+    assert design_effect(values, np.arange(30)) == 1
+    assert design_effect(np.tile([1.0, -1.0], 15), np.repeat(np.arange(15), 2)) == 1
+    assert design_effect(np.repeat(values, 4), np.repeat(np.arange(30), 4)) == pytest.approx(4)
