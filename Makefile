@@ -1,6 +1,7 @@
 # Two commands do all the set-up: `make demo` and `make test`.
 # Settings: PYTHON (3.11 or later), VENV, TORCH_INDEX (a package index to take torch from, such as
-# https://download.pytorch.org/whl/cu128), PYTEST (arguments for pytest).
+# https://download.pytorch.org/whl/cu128), PYTEST and BENCH (arguments for pytest, and
+# for the benchmarks).
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -11,7 +12,8 @@ TORCH_INDEX ?=
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 OUT ?= tour
 PYTEST ?=
-BENCHMARKS ?= $(wildcard benchmarks/[a-z]*.py)
+BENCH ?=
+BENCHMARKS ?= capture generation
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -49,10 +51,10 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.installed-test
-	set -e; for script in $(BENCHMARKS); do $(OFFLINE) $(BIN)/python $$script; done
+	set -e; for name in $(BENCHMARKS); do $(OFFLINE) $(BIN)/python benchmarks/$$name.py $(BENCH); done
 
 bench-peers: $(PEERS)/.installed-peers
-	set -e; for script in $(BENCHMARKS); do $(OFFLINE) $(PEERS)/bin/python $$script; done
+	$(OFFLINE) $(PEERS)/bin/python benchmarks/peers.py $(BENCH)
 
 wheel: $(VENV)/.installed-dev
 	rm -rf build/lib build/bdist.* dist
@@ -93,10 +95,11 @@ $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-dev: pyproject.tom
 	$(PIP) install -q -c constraints.txt -e '.$(EXTRAS)'
 	@touch $@
 
-# Peers pin what they like: they get an environment of their own, and no constraints.
-$(PEERS)/.installed-peers: pyproject.toml constraints.txt benchmarks/peers.txt
+# Peers pin what they like: they get an environment of their own, which git and ruff do not look into.
+$(PEERS)/.installed-peers: pyproject.toml constraints.txt benchmarks/peers-requirements.txt
 	$(MAKE) VENV=$(PEERS) $(PEERS)/.installed
+	echo '*' > $(PEERS)/.gitignore
 	while read -r peer; do case $$peer in ''|'#'*) continue;; esac; \
-		$(PEERS)/bin/python -m pip install -q "$$peer" || echo "$$peer does not install here: left out"; \
-	done < benchmarks/peers.txt
+		$(PEERS)/bin/python -m pip install -q -c constraints.txt $$peer || echo "$$peer does not install here: left out"; \
+	done < benchmarks/peers-requirements.txt
 	@touch $@
