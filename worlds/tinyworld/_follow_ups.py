@@ -45,7 +45,7 @@ def tell_follow_ups(teller: Teller, situation: Situation) -> None:
     left = tuple(name for name in there if there[name])
     told = 0
     while True:
-        if teller.marks:
+        if teller.marks and left:
             _expect_pronoun(teller, s)
         if teller.choose(f"stop.{told}", _stop(told, bool(left), pronoun(s.number, s.gender))):
             return
