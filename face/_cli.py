@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from conceptscope._console import PlainErrors, quiet
 
 app = typer.Typer(

@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import torch
+
 from conceptscope.hooks import Activations
 from conceptscope.probes import Concept
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from conceptscope.hooks import HookedModel, Site, add_vector, intervene, next_token_logits
-from conceptscope.probes import Concept
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+from conceptscope.hooks import HookedModel, Site, add_vector, intervene, next_token_logits
+from conceptscope.probes import Concept
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """`conceptscope sites`."""
 
+from rich.table import Table
+
 from conceptscope._console import console, working
 from conceptscope.hooks import Site, load_model
-from rich.table import Table
 
 _WHAT = {
     "embed": "the token embeddings",

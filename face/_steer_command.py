@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from rich.table import Table
+from rich.text import Text
+
 from conceptscope._console import console, printable, working
 from conceptscope.hooks import HookedModel, generate, intervene, load_model
 from conceptscope.probes import Concept
-from rich.table import Table
-from rich.text import Text
 
 
 def run_steer(

@@ -1,9 +1,10 @@
 """The picture of what steering does: effect against strength, with the control."""
 
-from conceptscope._flips import Flips
-from conceptscope._pictures import blank
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
+
+from conceptscope._flips import Flips
+from conceptscope._pictures import blank
 
 OWN, CONTROL = "#1f5fa8", "#8a8a8a"
 

@@ -1,9 +1,10 @@
 """Results as tables for the screen."""
 
-from conceptscope._flips import Flips
-from conceptscope.probes import ProbeSweep
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+
+from conceptscope._flips import Flips
+from conceptscope.probes import ProbeSweep
 
 
 def sweep_table(found: ProbeSweep) -> Table:

@@ -6,6 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
 from conceptscope._console import Steps, console, steps
 from conceptscope._counterfactuals import counterfactuals
 from conceptscope._flips import flips, shaped_directions
@@ -25,9 +29,6 @@ from conceptscope.hooks import (
     load_model,
 )
 from conceptscope.probes import Concept, MeanDifference, ProbeSweep, sweep
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from rich.text import Text
 
 STRENGTHS = (0.0, 1.0, 2.0, 3.0, 4.0)
 SHOWN = (-3.0, -2.0, 0.0, 2.0, 3.0)

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
 from conceptscope.hooks._rows import as_list, selected_rows, take
 from conceptscope.hooks._site import Site
 from conceptscope.hooks._tensor_file import read_tensors, write_tensors
-from jaxtyping import Float, Int
-from torch import Tensor
 
 _KIND, _VERSION = "activations", 1
 _PARALLEL = ("labels", "groups", "pairs", "contexts")

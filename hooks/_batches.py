@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
-from conceptscope.hooks._prompts import Prompt
 from torch import Tensor
+
+from conceptscope.hooks._prompts import Prompt
 
 if TYPE_CHECKING:
     from conceptscope.hooks._model import HookedModel

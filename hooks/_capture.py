@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from conceptscope.hooks._activations import Activations
 from conceptscope.hooks._batches import PaddedBatch, batches, pad, pads
 from conceptscope.hooks._examples import Examples, Text
@@ -18,7 +20,6 @@ from conceptscope.hooks._prompts import Prompt, encode
 from conceptscope.hooks._running import Running, running
 from conceptscope.hooks._site import Site
 from conceptscope.hooks._taps import ModuleTap, See
-from torch import Tensor, nn
 
 
 def capture(

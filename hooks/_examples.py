@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from conceptscope.hooks._clusters import clusters
 from conceptscope.hooks._random import numpy_generator
 from conceptscope.hooks._rows import as_list, selected_rows, take

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import torch
+from torch import Tensor, nn
+
 from conceptscope.hooks._prompts import Prompt, special_ids
 from conceptscope.hooks._running import Running, now_running, set_running
-from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from conceptscope.hooks._model import HookedModel

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
 from conceptscope.hooks._batches import batches, pad, pads
 from conceptscope.hooks._examples import Examples
 from conceptscope.hooks._inference import inference
 from conceptscope.hooks._prompts import Prompt, Text, context_length, encode
 from conceptscope.hooks._random import torch_generator
 from conceptscope.hooks._running import Running, running
-from jaxtyping import Float, Int
-from torch import Tensor
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 if TYPE_CHECKING:
     from conceptscope.hooks._model import HookedModel

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from torch import Tensor
+
 from conceptscope.hooks._following import following
 from conceptscope.hooks._interventions import Intervention, apply
 from conceptscope.hooks._running import now_running
 from conceptscope.hooks._site import Site
-from torch import Tensor
 
 if TYPE_CHECKING:
     from conceptscope.hooks._model import HookedModel
@@ -27,8 +28,8 @@ def intervene(model: HookedModel, *interventions: Intervention) -> Iterator[Hook
 
     Raises:
         TypeError: something that is not an Intervention.
-        ValueError: a site that the model does not have; when the model runs, positions that a prompt does not
-            have, or an edit that returns another shape.
+        ValueError: a concept of another model; a site that the model does not have; when the model runs,
+            positions that a prompt does not have, or an edit that returns another shape.
 
     >>> import conceptscope as cs, torch
     >>> model = cs.load_model("tinyworld")
@@ -52,6 +53,12 @@ def intervene(model: HookedModel, *interventions: Intervention) -> Iterator[Hook
 
 
 def _resolved(model: HookedModel, intervention: Intervention) -> Site:
+    meant_for = getattr(intervention.edit, "model_name", "")
+    if meant_for and meant_for != model.name:
+        raise ValueError(
+            f"{intervention} was made from a concept of {meant_for!r}, and the model is {model.name!r}: "
+            "find the concept in this model, or make the intervention with force=True if you mean it"
+        )
     (site,) = model.resolve_sites([Site.parse(intervention.site)])
     return site
 

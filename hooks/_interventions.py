@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from conceptscope.hooks._positions import Position, check_position
 from conceptscope.hooks._running import Selection, Where
 from conceptscope.hooks._site import Site
-from jaxtyping import Float
-from torch import Tensor
 
 Edit = Callable[[Float[Tensor, "row *d"], Where], Float[Tensor, "row *d"]]
 

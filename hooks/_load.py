@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import torch
 import transformers
+
 from conceptscope.hooks._bridge import is_bridge, make_bridge
 from conceptscope.hooks._hub import hub_is_out_of_reach
 from conceptscope.hooks._model import HookedModel

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+from torch import nn
+
 from conceptscope.hooks._names import Names, module_at, read_names
 from conceptscope.hooks._site import KINDS, Site
 from conceptscope.hooks._taps import BridgeTap, ModuleTap, Tap
-from torch import nn
 
 _ON_BRIDGE_ONLY = ("q", "k", "v")
 _LENS_NAMES = {

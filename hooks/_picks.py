@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from conceptscope.hooks._batches import PaddedBatch
 from conceptscope.hooks._examples import Examples
 from conceptscope.hooks._positions import Position, prompt_positions
 from conceptscope.hooks._prompts import Prompt
 from conceptscope.hooks._rows import take
-from torch import Tensor
 
 
 class Picked:

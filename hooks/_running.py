@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import torch
-from conceptscope.hooks._positions import Position, acts_on_generated, prompt_positions
-from conceptscope.hooks._prompts import Prompt
 from jaxtyping import Int
 from torch import Tensor, nn
+
+from conceptscope.hooks._positions import Position, acts_on_generated, prompt_positions
+from conceptscope.hooks._prompts import Prompt
 
 if TYPE_CHECKING:
     from conceptscope.hooks._model import HookedModel

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from conceptscope.hooks._names import Reads
 from torch import Tensor, nn
+
+from conceptscope.hooks._names import Reads
 
 See = Callable[[Tensor], Tensor | None]
 """Sees [batch, position, d] or [batch, position, head, d_head]; a returned tensor replaces it."""

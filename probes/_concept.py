@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from conceptscope.hooks import Activations, HookedModel, Intervention, Site
 from conceptscope.probes._concept_file import read_concept, write_concept
 from conceptscope.probes._edits import ConceptEdit, moved, rise, shifted
 from conceptscope.probes._tops import rows_read_highest, tokens_raised_most
-from jaxtyping import Float
-from torch import Tensor
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from conceptscope.hooks import Activations, Site
-from conceptscope.probes._concept import Concept, Link
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from conceptscope.hooks import Activations, Site
+from conceptscope.probes._concept import Concept, Link
 
 _ROUNDING = 1e-13
 """Readings that vary less than this share of an activation's norm are rounding."""

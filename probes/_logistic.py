@@ -6,6 +6,7 @@ import warnings
 from dataclasses import asdict, dataclass
 
 import torch
+
 from conceptscope.hooks import Activations, Site
 from conceptscope.probes._concept import Concept
 from conceptscope.probes._labelled import Labelled

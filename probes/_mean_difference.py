@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jaxtyping import Float
+from torch import Tensor
+
 from conceptscope.hooks import Activations, Site
 from conceptscope.probes._concept import Concept
 from conceptscope.probes._labelled import Labelled
-from jaxtyping import Float
-from torch import Tensor
 
 
 @dataclass(frozen=True)

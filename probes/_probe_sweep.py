@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from jaxtyping import UInt8
+from torch import Tensor
+
 from conceptscope.hooks import Site
 from conceptscope.probes._concept import Concept
 from conceptscope.probes._extractor import Extractor
-from jaxtyping import UInt8
-from torch import Tensor
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
+
 from conceptscope.hooks import Activations, Site
 from conceptscope.hooks._clusters import clusters
 from conceptscope.hooks._random import numpy_generator, torch_generator
@@ -17,7 +19,6 @@ from conceptscope.probes._folds import assign_folds
 from conceptscope.probes._intervals import cross_validated_interval, design_effect
 from conceptscope.probes._labelled import as_float64, check_usable, label_codes
 from conceptscope.probes._probe_sweep import ProbeSweep, SiteScore
-from jaxtyping import Float, Int
 
 _SHUFFLED_ROWS, _MOST_SHUFFLES = 2000, 10
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from conceptscope.probes._probe_sweep import SiteScore
     from matplotlib.axes import Axes
+
+    from conceptscope.probes._probe_sweep import SiteScore
 
 _BLUE, _ORANGE, _GREY, _GREEN = "#0072b2", "#d55e00", "#7f7f7f", "#009e73"
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from conceptscope.hooks import Activations, HookedModel
 from jaxtyping import Float
 from torch import Tensor
 
+from conceptscope.hooks import Activations, HookedModel
+
 if TYPE_CHECKING:
     import pandas as pd
+
     from conceptscope.probes._concept import Concept
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conceptscope._cli import app
 from typer.testing import CliRunner
+
+from conceptscope._cli import app
 
 NOUNS = ["film", "dog", "garden", "river", "violin", "house", "car", "apple", "song", "rain"]
 GOOD, BAD = ["good", "happy", "wonderful"], ["cold", "old", "small"]

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 
-import conceptscope as cs
 import pytest
+
+import conceptscope as cs
 from conceptscope._cli import main
 
 Start = Callable[..., "subprocess.Popen[str]"]

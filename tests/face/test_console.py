@@ -1,4 +1,5 @@
 import pytest
+
 from conceptscope._console import printable, sentence
 
 

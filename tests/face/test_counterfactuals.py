@@ -1,6 +1,7 @@
-import conceptscope as cs
 import pytest
 import torch
+
+import conceptscope as cs
 from conceptscope._counterfactuals import counterfactuals
 
 CONCEPT = cs.Concept(

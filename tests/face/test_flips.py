@@ -1,8 +1,9 @@
 from collections.abc import Callable
 
-import conceptscope as cs
 import pytest
 import torch
+
+import conceptscope as cs
 from conceptscope._flips import Question, answered_wrong, flipped, flips, shaped_directions
 
 SITE = "resid_post.2"

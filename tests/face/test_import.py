@@ -4,8 +4,9 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import conceptscope as cs
 import pytest
+
+import conceptscope as cs
 
 HEAVY = ("torch", "transformers", "transformer_lens", "numpy", "pandas", "matplotlib", "sklearn")
 

@@ -1,8 +1,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import conceptscope as cs
 import pytest
+
+import conceptscope as cs
 from conceptscope._console import printable
 
 Run = Callable[..., str]

@@ -1,11 +1,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import conceptscope as cs
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+
+import conceptscope as cs
 
 Run = Callable[..., str]
 

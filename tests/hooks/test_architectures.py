@@ -3,6 +3,7 @@ what Hugging Face's own hidden states say."""
 
 import pytest
 import torch
+
 from conceptscope.hooks import capture
 from conceptscope.hooks._batches import pad
 from conceptscope.hooks._inference import inference

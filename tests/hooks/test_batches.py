@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from conceptscope.hooks._batches import batches, pad, pads
 from conceptscope.hooks._prompts import Prompt, encode
 

@@ -2,8 +2,9 @@ import copy
 
 import pytest
 import torch
-from conceptscope.hooks import capture, load_model
 from transformers import AutoTokenizer
+
+from conceptscope.hooks import capture, load_model
 
 PROMISED = ("gpt2", "gpt_neox", "llama", "qwen2", "qwen3", "gemma2", "gemma3", "mistral", "opt", "bert")
 ALSO = ("phi", "phi3", "mixtral", "olmo2", "falcon", "bloom", "gptj", "gpt_neo", "stablelm", "starcoder2")

@@ -2,9 +2,10 @@ import re
 
 import pytest
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+
 from conceptscope.hooks import Examples, Site, capture, load_model
 from conceptscope.hooks._prompts import encode
-from torch.multiprocessing.reductions import StorageWeakRef
 
 
 def hooks_on(model):

@@ -1,7 +1,8 @@
 import numpy as np
-from conceptscope.hooks._clusters import clusters
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+
+from conceptscope.hooks._clusters import clusters
 
 
 def test_equals_connected_components() -> None:

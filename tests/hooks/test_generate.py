@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from conceptscope.hooks import Examples, add_vector, generate, intervene, load_model, next_token_logits
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
+
+from conceptscope.hooks import Examples, add_vector, generate, intervene, load_model, next_token_logits
 
 Tiny = Callable[..., Any]
 TEXT = "The dog was not happy about the rain."

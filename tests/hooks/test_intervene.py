@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from conceptscope.hooks import (
     Intervention,
     Where,
@@ -14,7 +16,6 @@ from conceptscope.hooks import (
     intervene,
     next_token_logits,
 )
-from torch import Tensor, nn
 
 Tiny = Callable[..., Any]
 SITE = "resid_post.1"

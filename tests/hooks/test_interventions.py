@@ -4,10 +4,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from conceptscope.hooks import Intervention, Site, Where, add_vector
 from conceptscope.hooks._interventions import apply
 from conceptscope.hooks._running import Selection
-from torch import Tensor
 
 
 def where(rows: list[int]) -> Where:

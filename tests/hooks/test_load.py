@@ -5,6 +5,7 @@ import huggingface_hub.constants
 import pytest
 import torch
 import transformers
+
 from conceptscope.hooks import capture, load_model
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from conceptscope.hooks import load_examples
 from conceptscope.worlds import contrast, tinyworld
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from conceptscope.hooks import KINDS, Site, load_model
 
 

@@ -4,6 +4,7 @@ import warnings
 import pytest
 import torch
 import transformers as hf
+
 from conceptscope.hooks import capture, load_model
 from conceptscope.hooks._names import Place, adapter_for, fitted_path, module_at, read_names
 

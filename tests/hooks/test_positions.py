@@ -2,6 +2,7 @@ import re
 from typing import Any
 
 import pytest
+
 from conceptscope.hooks._positions import acts_on_generated, check_position, prompt_positions
 from conceptscope.hooks._prompts import Prompt
 

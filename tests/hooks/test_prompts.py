@@ -2,8 +2,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conceptscope.hooks._prompts import encode, special_ids
 from tokenizers import processors
+
+from conceptscope.hooks._prompts import encode, special_ids
 
 TEMPLATE = (
     "{% for m in messages %}<s>{{ m.role }}: {{ m.content | trim }}</s>{% endfor %}"

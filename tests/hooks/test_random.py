@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from conceptscope.hooks._random import numpy_generator, torch_generator
 
 

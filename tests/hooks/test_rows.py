@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from conceptscope.hooks._rows import as_list, selected_rows, take
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from conceptscope.hooks import HEAD_KINDS, KINDS, Site
 
 

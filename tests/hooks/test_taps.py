@@ -1,9 +1,10 @@
 import pytest
 import torch
+from torch import nn
+
 from conceptscope.hooks import load_model
 from conceptscope.hooks._prompts import encode
 from conceptscope.hooks._taps import ModuleTap
-from torch import nn
 
 
 def forward(model, sentences):

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from conceptscope.probes._auroc import fold_auroc
 from sklearn.metrics import roc_auc_score
+
+from conceptscope.probes._auroc import fold_auroc
 
 
 def test_one_fold_equals_scikit_learn() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conceptscope.hooks import Activations, Examples, Site, Where
+
+from conceptscope.hooks import Activations, Examples, Site, Where, intervene
 from conceptscope.probes import Concept, Logistic, MeanDifference
 
 WHERE = Where(
@@ -341,3 +342,15 @@ def test_no_hook_survives_a_concept_of_another_width(tiny: Any, sentences: list[
     with pytest.raises(ValueError, match="has width 3"), intervene(model, narrow.add(1.0)):
         capture(model, sentences, "resid_post.1")
     assert hooks() == before
+
+
+def test_a_model_refuses_a_concept_of_another(tiny: Any) -> None:
+    model = tiny("gpt2")
+    concept = Concept(torch.ones(1, model.d_model), site="resid_post.1", model_name="another")
+    with (
+        pytest.raises(ValueError, match=r"a concept of 'another', and the model is .*force=True"),
+        intervene(model, concept.add(1.0)),
+    ):
+        pass
+    with intervene(model, concept.add(1.0, force=True)):
+        pass

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from conceptscope.probes._controls import random_direction_accuracy, shuffled_codes
 
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from conceptscope.probes._folds import assign_folds
 
 

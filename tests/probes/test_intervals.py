@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from conceptscope.probes._intervals import cross_validated_interval, design_effect
 from scipy.stats import binomtest, multivariate_normal, norm
+
+from conceptscope.probes._intervals import cross_validated_interval, design_effect
 
 
 def interval(right: np.ndarray, cluster: np.ndarray, folds: int = 5) -> tuple[float, float]:

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
+
 from conceptscope.hooks import Activations
 from conceptscope.probes import Extractor, Logistic, MeanDifference
-from sklearn.linear_model import LogisticRegression
 
 
 def data(classes: int, n: int = 240, d: int = 12) -> Activations:

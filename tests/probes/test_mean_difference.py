@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from conceptscope.hooks import Activations, Where
-from conceptscope.probes import Extractor, MeanDifference
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestCentroid
+
+from conceptscope.hooks import Activations, Where
+from conceptscope.probes import Extractor, MeanDifference
 
 NOWHERE = Where(torch.zeros(0), torch.zeros(0), torch.zeros(0))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers as hf
+
 from conceptscope.hooks import Activations, Examples, HookedModel, capture, load_model
 from conceptscope.probes import Extractor, Logistic, MeanDifference, ProbeSweep, sweep
 from conceptscope.worlds import contrast

@@ -5,10 +5,11 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
-from conceptscope.hooks import Activations, Site
-from conceptscope.probes import Concept, Logistic, MeanDifference, sweep
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestCentroid
+
+from conceptscope.hooks import Activations, Site
+from conceptscope.probes import Concept, Logistic, MeanDifference, sweep
 
 matplotlib.use("Agg")
 

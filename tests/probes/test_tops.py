@@ -3,6 +3,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+
 from conceptscope.hooks import Activations
 from conceptscope.probes import Concept
 

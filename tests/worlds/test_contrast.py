@@ -10,12 +10,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from conceptscope.worlds import contrast
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
+
+from conceptscope.worlds import contrast
 
 CLASSES = {
     "sentiment": ("negative", "positive"),

@@ -4,6 +4,7 @@ import math
 from collections import Counter, defaultdict
 
 import pytest
+
 from conceptscope.worlds import tinyworld
 from conceptscope.worlds.tinyworld._choice import choice
 from conceptscope.worlds.tinyworld._texts import split

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from conceptscope.worlds import tinyworld
 from conceptscope.worlds.tinyworld import train
 from conceptscope.worlds.tinyworld._corpus import Corpus

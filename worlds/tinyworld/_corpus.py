@@ -4,6 +4,7 @@ import random
 
 import numpy as np
 import numpy.typing as npt
+
 from conceptscope.worlds.tinyworld import _grammar
 from conceptscope.worlds.tinyworld._statements import VERDICT
 from conceptscope.worlds.tinyworld._teller import END

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
 from conceptscope.worlds.tinyworld._numbers import held_out
 from conceptscope.worlds.tinyworld._teller import END
 from conceptscope.worlds.tinyworld._texts import Text, counterfactual, read, sample
 from conceptscope.worlds.tinyworld._tokenizer import PAD, vocabulary
-from torch import Tensor
-from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from conceptscope.worlds.tinyworld._corpus import Corpus
-from conceptscope.worlds.tinyworld._evaluate import describe, evaluate, held_out_sums
-from conceptscope.worlds.tinyworld._texts import sample
-from conceptscope.worlds.tinyworld._tokenizer import build_tokenizer, vocabulary
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.utils.logging import disable_progress_bar
+
+from conceptscope.worlds.tinyworld._corpus import Corpus
+from conceptscope.worlds.tinyworld._evaluate import describe, evaluate, held_out_sums
+from conceptscope.worlds.tinyworld._texts import sample
+from conceptscope.worlds.tinyworld._tokenizer import build_tokenizer, vocabulary
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,82 @@
+"""The embedded model against its bars: what it has learned, and whether methods can be told apart on it."""
+
+import importlib.util
+import itertools
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from conceptscope.hooks import HookedModel, load_model
+from conceptscope.worlds import tinyworld
+from conceptscope.worlds.tinyworld._evaluate import evaluate
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "tinyworld_bars.py"
+
+
+@pytest.fixture(scope="module")
+def bars() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("tinyworld_bars", SCRIPT)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["tinyworld_bars"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def model() -> HookedModel:
+    return load_model("tinyworld")
+
+
+@pytest.mark.parametrize(
+    "section", ["learning", "confound", "flips", "interactions", "unlocking", "convexity"]
+)
+def test_the_embedded_model_meets_its_bars(section: str, bars: ModuleType, model: HookedModel) -> None:
+    missed = [bar for bar in getattr(bars, section)(model) if not bar.met]
+    assert not missed
+
+
+def test_probes_tell_the_trained_model_from_an_untrained_one(bars: ModuleType, model: HookedModel) -> None:
+    missed = [bar for bar in bars.probes(model, bars.untrained_like(model)) if not bar.met]
+    assert not missed
+
+
+def test_the_embedded_files_are_small_and_standard(model: HookedModel) -> None:
+    files = list(tinyworld.weights_path().iterdir())
+    assert {"config.json", "tokenizer.json", "model.safetensors"} <= {file.name for file in files}
+    assert sum(file.stat().st_size for file in files) <= 8e6
+    assert type(model.hf).__name__ == "LlamaForCausalLM"
+    assert model.hf.dtype == torch.float32
+
+
+def test_the_siblings_checkpoints_are_log_spaced_and_small() -> None:
+    folder = tinyworld.checkpoints_path()
+    index = json.loads((folder / "index.json").read_text())
+    assert len(index) >= 24
+    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) <= 12e6
+    steps = [entry["step"] for entry in index]
+    assert steps[0] == 0
+    ratios = [b / a for a, b in itertools.pairwise(steps[1:])]
+    assert max(ratios) / min(ratios) < 1.25
+    with safe_open(folder / index[-1]["folder"] / "model.safetensors", "pt") as weights:
+        tensors = [weights.get_tensor(name) for name in weights.keys()]  # noqa: SIM118
+    assert {tensor.dtype for tensor in tensors} == {torch.float16}
+    assert sum(tensor.numel() for tensor in tensors) <= 240_000
+
+
+def test_the_sibling_learns_over_its_checkpoints() -> None:
+    folder = tinyworld.checkpoints_path()
+    index = json.loads((folder / "index.json").read_text())
+    texts = list(tinyworld.sample(400, generator=9))
+    excess = [
+        evaluate(load_model(folder / e["folder"]).hf, texts).excess for e in (index[0], index[12], index[-1])
+    ]
+    assert excess[0] > excess[1] > excess[2]
+    assert excess[0] > 3
+    assert excess[2] < 0.1
