@@ -54,6 +54,7 @@ bench: $(VENV)/.installed-test
 	set -e; for name in $(BENCHMARKS); do $(OFFLINE) $(BIN)/python benchmarks/$$name.py $(BENCH); done
 
 bench-peers: $(PEERS)/.installed-peers
+	$(MAKE) -s VENV=$(PEERS) $(PEERS)/.installed
 	$(OFFLINE) $(PEERS)/bin/python benchmarks/peers.py $(BENCH)
 
 wheel: $(VENV)/.installed-dev

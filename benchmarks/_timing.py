@@ -21,10 +21,11 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
 import transformers
-from conceptscope.hooks import HookedModel, load_model
 from rich.console import Console
 from rich.table import Table
 from tokenizers import Tokenizer, models, pre_tokenizers
+
+from conceptscope.hooks import HookedModel, load_model
 
 SIZES = {"42M": {"n_embd": 512, "n_head": 8}, "tiny": {"n_embd": 64, "n_head": 4}}
 N_LAYERS, VOCABULARY, CONTEXT = 12, 8192, 1024
@@ -46,6 +47,7 @@ def arguments(made: argparse.ArgumentParser) -> argparse.Namespace:
     given = made.parse_args()
     torch.set_num_threads(given.threads)
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     return given
 
 
@@ -86,7 +88,9 @@ def padded(model: HookedModel, given: Sequence[str], batch_size: int = 32) -> li
     """Batches in the order given, each padded on the right to its longest text."""
     encode, made = model.tokenizer, []
     for start in range(0, len(given), batch_size):
-        batch = encode(list(given[start : start + batch_size]), padding=True, return_tensors="pt")
+        batch = encode(
+            list(given[start : start + batch_size]), padding=True, padding_side="right", return_tensors="pt"
+        )
         made.append({name: batch[name] for name in ("input_ids", "attention_mask")})
     return made
 
@@ -167,7 +171,7 @@ class Bench:
     """Times candidates in turn, round after round, until so many seconds are spent."""
 
     quick: bool = False
-    most: int = 21
+    most: int = 51
 
     def __call__(self, runs: Mapping[str, Run], seconds: float) -> Times:
         """The times of each candidate, after one warm-up of each."""

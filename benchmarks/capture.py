@@ -20,6 +20,7 @@ from _timing import (
     parser,
     texts,
 )
+
 from conceptscope.hooks import HookedModel, capture
 from conceptscope.hooks._batches import batches, pad
 from conceptscope.hooks._prompts import encode

@@ -2,6 +2,7 @@
 
 import torch
 from _timing import SIZES, Bench, Report, Run, arguments, make_model, parser, texts
+
 from conceptscope.hooks import Examples, HookedModel, capture, generate, intervene
 from conceptscope.probes import Concept, MeanDifference
 
@@ -20,7 +21,7 @@ def main() -> None:
         for prompts in (texts(1, 16, 16), texts(8, 8, 24)):
             runs = candidates(model, concept, prompts)
             check(model, runs)
-            times = bench(runs, 20)
+            times = bench(runs, 40)
             what = f"{size}, {len(prompts)} prompt{'s' if len(prompts) > 1 else ''}: ours steered"
             report.held(f"{what} / ours unsteered", times.ratio("steered", "unsteered"), BAR)
             report.row("  ours steered / hf.generate", times.ratio("steered", "plain"))
