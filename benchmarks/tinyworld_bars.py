@@ -9,6 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from rich.console import Console
+from rich.table import Table
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import dijkstra
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.neighbors import kneighbors_graph
+
 from conceptscope.hooks import (
     Activations,
     HookedModel,
@@ -29,12 +36,6 @@ from conceptscope.worlds.tinyworld._evaluate import (
     negated_futures,
 )
 from conceptscope.worlds.tinyworld._tokenizer import vocabulary
-from rich.console import Console
-from rich.table import Table
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import dijkstra
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.neighbors import kneighbors_graph
 
 IDS = {token: i for i, token in enumerate(vocabulary())}
 
@@ -155,7 +156,8 @@ def flips(model: HookedModel) -> Iterator[Bar]:
         concept = MeanDifference().fit(acts)
         tested = cuts(factor, keep, 200, 3)
         for strength in (1.0, 2.0, 3.0):
-            share = flipped(model, concept, tested, factor, concept.add(strength), concept.add(-strength))
+            pushes = (concept.add(sign * strength, positions="last") for sign in (1, -1))
+            share = flipped(model, concept, tested, factor, *pushes)
             yield Bar(
                 f"{factor} flipped at {strength:.0f} sd", share, **({"low": 0.95} if strength == 3 else {})
             )
@@ -210,7 +212,7 @@ def random_flips(
         direction /= direction.norm()
         lengths = 4 * float((centred @ direction).std()), 3 * float(concept.vector.norm())
         for length, shares in zip(lengths, (own, equal), strict=True):
-            pushes = (add_vector(concept.site, sign * length * direction) for sign in (1, -1))
+            pushes = (add_vector(concept.site, sign * length * direction, "last") for sign in (1, -1))
             shares.append(flipped(model, concept, tested, factor, *pushes))
     return float(np.mean(own)), float(np.mean(equal))
 

@@ -34,6 +34,10 @@ def model() -> HookedModel:
     return load_model("tinyworld")
 
 
+GENERALISES = "negation x future, untuned"
+"""The one bar that is missed: untuned, the model already turns what will not be."""
+
+
 @pytest.mark.parametrize(
     "section", ["learning", "confound", "flips", "interactions", "unlocking", "convexity"]
 )
@@ -74,9 +78,10 @@ def test_the_sibling_learns_over_its_checkpoints() -> None:
     folder = tinyworld.checkpoints_path()
     index = json.loads((folder / "index.json").read_text())
     texts = list(tinyworld.sample(400, generator=9))
-    excess = [
-        evaluate(load_model(folder / e["folder"]).hf, texts).excess for e in (index[0], index[12], index[-1])
-    ]
-    assert excess[0] > excess[1] > excess[2]
-    assert excess[0] > 3
-    assert excess[2] < 0.1
+    first, middle, last = (
+        evaluate(load_model(folder / index[at]["folder"]).hf, texts).excess
+        for at in (0, len(index) * 3 // 4, -1)
+    )
+    assert first > 3
+    assert first > middle > last
+    assert last < 0.015
