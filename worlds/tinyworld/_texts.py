@@ -188,7 +188,7 @@ def counterfactual(text: str | Text, factor: str, to: str | None = None) -> Text
         factor: one of "sentiment", "tense", "size", "colour", "truth", "negation", "irony", "number",
             "gender", "category".
         to: the new value; by default the next one ("past" to "present" to "future" to "past"). Negation and
-            irony are turned.
+            irony are turned; "not" takes the place of a degree word, and nothing that of "not".
 
     Raises:
         KeyError: if the factor is not one of these.
