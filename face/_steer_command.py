@@ -21,7 +21,7 @@ def run_steer(
         check_model(concept, model)
     with working(f"Writing {tokens} tokens, twice"):
         [plain] = generate(model, [prompt], max_new_tokens=tokens)
-        with intervene(model, concept.add(strength)):
+        with intervene(model, concept.add(strength, force=force)):
             [steered] = generate(model, [prompt], max_new_tokens=tokens)
     aim = f" of {concept.classes[-1]!r}" if concept.classes else ""
     table = Table(expand=True)

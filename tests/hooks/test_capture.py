@@ -127,9 +127,10 @@ def test_a_site_that_is_never_reached_says_so(build, sentences):
     hf, tokenizer = build("gpt2")
     hf.transformer.spare = torch.nn.Linear(2, 2)
     model = load_model(hf, tokenizer=tokenizer)
+    before = hooks_on(model)
     with pytest.raises(ValueError, match=r"does not reach transformer\.spare"):
         capture(model, sentences, ["transformer.spare", "resid_post.0"])
-    assert hooks_on(model) == 0
+    assert hooks_on(model) == before
 
 
 @pytest.mark.parametrize("backend", ["torch", "bridge"])
@@ -240,6 +241,7 @@ def test_a_bar_is_shown_only_when_asked_for(tiny, sentences, capfd):
     ],
 )
 def test_what_cannot_be_captured_is_refused(tiny, arguments, error, message):
+    before = hooks_on(tiny("gpt2"))
     with pytest.raises(error, match=message):
         capture(tiny("gpt2"), **{"examples": ["a dog"], **arguments})
-    assert hooks_on(tiny("gpt2")) == 0
+    assert hooks_on(tiny("gpt2")) == before
