@@ -125,7 +125,7 @@ def sample(n: int, *, generator: int | random.Random = 0) -> Iterator[Text]:
 
     Examples:
         >>> print(next(sample(1)).text)
-        after 75 comes 76.
+        helsinki is the capital of czechia? false.
     """
     for words in sample_words(n, generator=generator):
         yield _read(words)
