@@ -206,9 +206,8 @@ class Report:
 
     def __init__(self, title: str, threads: int, columns: Sequence[str] = ("bar", "verdict")) -> None:
         self._console = Console(width=None if Console().is_terminal else 130)
-        self._load = os.getloadavg()[0]
         self._threads = threads
-        self._begun = time.perf_counter()
+        self._begun = time.perf_counter(), busy_with_others()
         self._table = Table(title=title, title_justify="left")
         self._table.add_column("what")
         for name in ("ratio", "cpu", "range", "rounds", *columns):
@@ -232,10 +231,23 @@ class Report:
         self._console.print(self._table)
         for note in (*notes, machine(self._threads)):
             self._console.print(note, style="dim", highlight=False)
-        took = time.perf_counter() - self._begun
-        self._console.print(f"{took:.0f} s, load {self._load:.1f} at the start", style="dim", highlight=False)
-        if self._load > 0.5:
-            self._console.print("[yellow]The machine was busy: these ratios mean little.[/]")
+        took = time.perf_counter() - self._begun[0]
+        others = (busy_with_others() - self._begun[1]) / took
+        self._console.print(
+            f"{took:.0f} s; others kept {others:.2f} cores busy", style="dim", highlight=False
+        )
+        if others > 0.1:
+            self._console.print("[yellow]The machine was not quiet: these ratios mean little.[/]")
+
+
+def busy_with_others() -> float:
+    """Seconds of CPU time that other processes have had; 0 where the system does not say."""
+    path = Path("/proc/stat")
+    if not path.exists():
+        return 0.0
+    user, nice, system, _, _, irq, softirq, *_ = map(int, path.read_text().split("\n")[0].split()[1:])
+    busy = (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+    return busy - time.process_time()
 
 
 def machine(threads: int) -> str:

@@ -52,7 +52,7 @@ def found(size: str) -> dict[str, Peer]:
     """The peers that install and load a model of their own; the others are named with their reason."""
     made = {}
     for name, make in PEERS.items():
-        peer = attempt(f"{named(name)} does not install here", make, make_model(size))
+        peer = attempt(f"{named(name)} does not load here", make, make_model(size))
         if peer is not None:
             made[named(name)] = peer
     return made
