@@ -75,7 +75,7 @@ def ragged(size: str, model: HookedModel, bench: Bench, report: Report, n: int) 
     }
     if size == "42M":
         del runs["default"], runs["body"], runs["least"]
-    times = bench(runs, 60 if size == "42M" else 20)
+    times = bench(runs, 45 if size == "42M" else 15)
     what = f"{size}: all resid_post, last position, {n} texts of 17-36 tokens"
     report.held(f"{what}, batch 32", times.ratio("ours", "bare"), RAGGED[size])
     if "body" in runs:
@@ -111,7 +111,7 @@ def fixed(model: HookedModel, bench: Bench, report: Report, rows: int, columns: 
     }
     with contextlib.suppress(ImportError):
         runs["lens"] = run_with_cache(model, batch)
-    times = bench(runs, 25)
+    times = bench(runs, 15)
     what = f"42M: all resid_post, {rows}x{columns}"
     report.held(f"{what}, last position", times.ratio("last", "bare"), bar)
     report.held(f"{what}, every position", times.ratio("all", "bare"), bar)
@@ -140,7 +140,7 @@ def single(model: HookedModel, bench: Bench, report: Report) -> None:
     runs: dict[str, Run] = {"bare": bare(model, padded(model, given))}
     for layer in SINGLE:
         runs[str(layer)] = lambda site=f"resid_post.{layer}": capture(model, given, site, batch_size=8)
-    times = bench(runs, 25)
+    times = bench(runs, 15)
     for layer in SINGLE:
         bar = (layer + 1) / N_LAYERS + SLACK
         what = f"42M: resid_post.{layer} alone of {N_LAYERS} layers, 8x128, last position"
@@ -154,9 +154,9 @@ def long(models: dict[str, HookedModel], bench: Bench, report: Report, n: int) -
             "bare": bare(model, padded(model, given)),
             "ours": lambda model=model, given=given: capture(model, given, batch_size=32),
         }
-        # A pass over these takes a minute: a warm-up on some of them must do.
-        bare(model, padded(model, given[:64]))()
-        capture(model, given[:64], batch_size=32)
+        # A pass over these takes minutes: a warm-up on some of them must do.
+        bare(model, padded(model, given[:8]))()
+        capture(model, given[:8], batch_size=32)
         found = bench.warm(runs, 10).ratio("ours", "bare")
         what = f"{size}: all resid_post, last position, {n} texts of 8-256 tokens, batch 32"
         report.held(what, found, LONG)
