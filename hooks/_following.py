@@ -59,12 +59,11 @@ class _Follower:
         if now is not None and now is self.derived and module is self.derived_for and not self.generating:
             self.forget()
             now = None
-        given = _arguments(module, args, kwargs)
         if now is None:
-            self.derived, self.derived_for = self._derive(given), module
+            self.derived, self.derived_for = self._derive(_arguments(module, args, kwargs)), module
             set_running(self.model, self.derived)
         elif now.generating and module is self.model.hf:
-            now.go_on(_inputs(given).shape[1])
+            now.go_on(_inputs(_arguments(module, args, kwargs)).shape[1])
 
     def after(self, module: nn.Module, *_: Any) -> None:
         if module is self.derived_for and not self.generating:
