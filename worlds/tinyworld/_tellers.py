@@ -19,26 +19,33 @@ class Mark:
     wrong: tuple[str, ...]
 
 
-class Sampler:
-    """Draws a text."""
+class _Writer:
+    """Writes words down, and takes no note of what determines them."""
 
     marks = False
 
-    def __init__(self, generator: random.Random) -> None:
-        self.uniform = generator.random
+    def __init__(self) -> None:
         self.words: list[str] = []
-
-    def choose(self, slot: str, options: Choice) -> Value:
-        item = options.draw(self.uniform())
-        if item.word is not None:
-            self.words.append(item.word)
-        return item.value
 
     def say(self, word: str) -> None:
         self.words.append(word)
 
     def expect(self, factor: str, right: tuple[str, ...], wrong: tuple[str, ...]) -> None:
         pass
+
+
+class Sampler(_Writer):
+    """Draws a text."""
+
+    def __init__(self, generator: random.Random) -> None:
+        super().__init__()
+        self.uniform = generator.random
+
+    def choose(self, slot: str, options: Choice) -> Value:
+        item = options.draw(self.uniform())
+        if item.word is not None:
+            self.words.append(item.word)
+        return item.value
 
 
 @dataclass
@@ -86,15 +93,13 @@ def _some(options: Choice, most: int = 6) -> str:
     return ", ".join(shown[:most]) + (", ..." if len(shown) > most else "")
 
 
-class Rewriter:
+class Rewriter(_Writer):
     """Writes a text again from its choices, some of them changed; what they determine changes with them."""
 
-    marks = False
-
     def __init__(self, chosen: Mapping[str, Item], changes: Mapping[str, Callable[[Value], Value]]) -> None:
+        super().__init__()
         self.chosen = chosen
         self.changes = changes
-        self.words: list[str] = []
 
     def choose(self, slot: str, options: Choice) -> Value:
         if slot not in self.chosen:
@@ -105,9 +110,3 @@ class Rewriter:
         if item.word is not None:
             self.words.append(item.word)
         return item.value
-
-    def say(self, word: str) -> None:
-        self.words.append(word)
-
-    def expect(self, factor: str, right: tuple[str, ...], wrong: tuple[str, ...]) -> None:
-        pass
