@@ -122,7 +122,7 @@ def train(
 def apart(tokens: torch.Tensor) -> torch.Tensor:
     """The mask [row, 1, position, position] under which a token sees its own text alone, up to itself.
 
-    With the texts that share a row in sight, the same accuracies took three times the tokens.
+    So that a text is learned as it is later read: alone in its context.
     """
     text = (tokens == 0).cumsum(1)
     same = text[:, :, None] == text[:, None, :]
