@@ -15,7 +15,6 @@ from conceptscope.analyses._measures import Wanted, as_measure
 from conceptscope.analyses._prompt_bootstrap import Estimate, PromptBootstrap, beyond
 from conceptscope.analyses._trials import Outcome, Run, Trials
 from conceptscope.hooks import Examples, HookedModel
-from conceptscope.hooks._clusters import clusters
 from conceptscope.hooks._progress import progress_bar
 from conceptscope.hooks._prompts import Text
 from conceptscope.hooks._random import numpy_generator, torch_generator
@@ -79,10 +78,8 @@ def dose_response(
     wanted = as_measure(model, measure, doses[0][1])
     source = torch_generator(generator)
     state, rng = source.get_state(), numpy_generator(source)
-    examples = Examples.of(prompts)
-    cluster = clusters(len(examples), examples.groups, examples.pairs)
-    bootstrap = PromptBootstrap(cluster, resamples, rng)
-    trials = Trials(model, examples, max_new_tokens)
+    trials = Trials(model, prompts, max_new_tokens)
+    bootstrap = PromptBootstrap(trials.cluster, resamples, rng)
 
     def look(run: Run) -> _Written:
         return _Written(run.measured(wanted), run.kl(), run.surprise(), run.repetition(), run.texts)
@@ -100,8 +97,8 @@ def dose_response(
         ),
         measure=wanted.name,
         model_name=model.name,
-        n_prompts=len(examples),
-        n_groups=len(set(cluster)),
+        n_prompts=len(trials),
+        n_groups=len(set(trials.cluster)),
         directions=directions,
         max_new_tokens=max_new_tokens,
         resamples=resamples,

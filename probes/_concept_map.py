@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from conceptscope.hooks import Intervention, Site
 from conceptscope.hooks._tensor_file import read_tensors, write_tensors
 from conceptscope.probes._concept import Concept
 from conceptscope.probes._contexts import context_vectors
+from conceptscope.probes._described import as_table, in_brief
 from conceptscope.probes._map_edits import MapEdit, by_example, by_own_activation
 from conceptscope.probes._rows import as_float64
 
@@ -200,19 +200,11 @@ class ConceptMap:
         return cls(**{part: parts[part] for part in wanted})
 
     def __repr__(self) -> str:
-        about = [repr(self.name)] if self.name else []
-        about += [str(self.site), f"({self.d}, {self.context_width})"]
-        about += [part for part in (self.method, self.model_name) if part]
-        return f"ConceptMap({', '.join(about)})"
+        return in_brief(self, self.d, self.context_width)
 
     def _repr_html_(self) -> str:
         shown: dict[str, Any] = {"site": self.site, "width": self.d, "width of contexts": self.context_width}
         shown |= {"contexts": "the activations' own" if self.own_contexts else "given", "method": self.method}
         shown |= {"classes": ", ".join(map(str, self.classes)), "model": self.model_name}
         shown |= {"position": self.position, "questions": self.source.get("n_questions")}
-        rows = "".join(
-            f"<tr><th>{what}</th><td>{escape(str(value))}</td></tr>"
-            for what, value in shown.items()
-            if value not in (None, "")
-        )
-        return f"<p>ConceptMap {escape(self.name)}</p><table>{rows}</table>"
+        return as_table(f"ConceptMap {self.name}", shown)

@@ -35,12 +35,20 @@ class ConceptEdit:
         Raises:
             ValueError: rows of another width than the concept's.
         """
-        if x.shape[1:].numel() != self.concept.d:
-            raise ValueError(
-                f"{self.concept!r} has width {self.concept.d}, "
-                f"it cannot act on activations of shape {tuple(x.shape[1:])}"
-            )
+        check_width(self.concept, self.concept.d, x)
         return self.act(x)
+
+
+def check_width(made_from: object, d: int, x: Float[Tensor, row * d]) -> None:
+    """Refuse rows of another width than that of the concept, or concept map, that an edit was made from.
+
+    Raises:
+        ValueError: such rows.
+    """
+    if x.shape[1:].numel() != d:
+        raise ValueError(
+            f"{made_from!r} has width {d}, it cannot act on activations of shape {tuple(x.shape[1:])}"
+        )
 
 
 _DEPENDENT = 1e-5

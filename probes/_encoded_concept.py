@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from conceptscope.hooks import Activations, Site
+from conceptscope.probes._described import in_brief
 from conceptscope.probes._encoder import Encoder
 
 
@@ -117,10 +118,7 @@ class EncodedConcept:
         return rows if rows.dtype == torch.float64 else rows.float()
 
     def __repr__(self) -> str:
-        about = [repr(self.name)] if self.name else []
-        about += [str(self.site), f"({self.k}, {self.d})"]
-        about += [part for part in (self.method, self.model_name) if part]
-        return f"EncodedConcept({', '.join(about)})"
+        return in_brief(self, self.k, self.d)
 
     def _repr_html_(self) -> str:
         import pandas as pd

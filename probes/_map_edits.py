@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from conceptscope.probes._edits import check_width
+
 if TYPE_CHECKING:
     from conceptscope.hooks import Where
     from conceptscope.probes._concept_map import ConceptMap
@@ -31,11 +33,7 @@ class MapEdit:
         Raises:
             ValueError: rows of another width than the map's.
         """
-        if x.shape[1:].numel() != self.concept_map.d:
-            raise ValueError(
-                f"{self.concept_map!r} has width {self.concept_map.d}, "
-                f"it cannot act on activations of shape {tuple(x.shape[1:])}"
-            )
+        check_width(self.concept_map, self.concept_map.d, x)
         return x + self.shift(x.flatten(1), where).to(x.dtype).view(x.shape)
 
 

@@ -1,26 +1,16 @@
 """The table of all extractors, `benchmarks/extractors.py`, where it has bars."""
 
-import importlib.util
-import sys
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
 
 from conceptscope.hooks import load_model
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "extractors.py"
-
 
 @pytest.fixture(scope="module")
-def table() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("extractors_table", SCRIPT)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["extractors_table"] = module
-    spec.loader.exec_module(module)
-    return module
+def table(benchmark_module: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark_module("extractors")
 
 
 def test_a_discriminant_reads_a_confounded_concept_better_than_the_mean_difference(table: ModuleType) -> None:

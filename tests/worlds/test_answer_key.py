@@ -1,10 +1,8 @@
 """The embedded model against its bars: what it has learned, and whether methods can be told apart on it."""
 
-import importlib.util
 import itertools
 import json
-import sys
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -15,18 +13,10 @@ from conceptscope.hooks import HookedModel, load_model
 from conceptscope.worlds import tinyworld
 from conceptscope.worlds.tinyworld._evaluate import evaluate
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "tinyworld_bars.py"
-
 
 @pytest.fixture(scope="module")
-def bars() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tinyworld_bars", SCRIPT)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["tinyworld_bars"] = module
-    spec.loader.exec_module(module)
-    return module
+def bars(benchmark_module: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark_module("tinyworld_bars")
 
 
 @pytest.fixture(scope="module")
