@@ -241,6 +241,15 @@ class Report:
             self._console.print("[yellow]The machine was not quiet: these ratios mean little.[/]")
 
 
+def most_resident() -> int:
+    """The largest resident size of this process, in bytes.
+
+    Not ru_maxrss: Linux hands that of the parent on to a process it starts.
+    """
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) * 1024
+
+
 def busy_with_others() -> float:
     """Seconds of CPU time that other processes have had; 0 where the system does not say."""
     path = Path("/proc/stat")

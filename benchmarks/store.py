@@ -1,7 +1,6 @@
 """What a store costs, and what a shared prefix saves: `python benchmarks/store.py [--quick]`."""
 
 import random
-import resource
 import shutil
 import statistics
 import subprocess
@@ -24,6 +23,7 @@ from _timing import (
     bare,
     error,
     make_model,
+    most_resident,
     one_at_a_time,
     padded,
     parser,
@@ -187,7 +187,7 @@ def peak(n: int) -> int:
     model = load_model(transformers.GPT2LMHeadModel(config).eval(), tokenizer=tokenizer())
     with tempfile.TemporaryDirectory() as folder:
         capture(model, rows(n), store=folder)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most_resident() // 1024
 
 
 def rows(n: int) -> Iterator[dict[str, object]]:

@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 import numpy as np
 import torch
-from _timing import Report, Run, Times, arguments, measured, parser
+from _timing import Report, Run, Times, arguments, measured, most_resident, parser
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
@@ -150,8 +150,7 @@ def print_peak(size: Size) -> None:
     base[:, 0] += torch.tensor(labels)
     acts = Activations({f"resid_post.{i}": base.roll(i, 1) for i in range(size.layers)}, labels)
     sweep(acts, Logistic(), controls=False)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print((peak - before) / (4 * size.layers * size.examples * size.d))
+    print((most_resident() - before) / (4 * size.layers * size.examples * size.d))
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ and its tokenizer, ``tiny(name)`` a HookedModel shared by the session, ``save(na
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -322,3 +323,27 @@ def benchmark_module() -> Callable[[str], ModuleType]:
         return module
 
     return load
+
+
+_PEAK = """
+def peak():
+    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    return int(status["VmHWM"].split()[0]) * 1024
+"""
+
+
+@pytest.fixture(scope="session")
+def memory_growth() -> Callable[..., int]:
+    """``memory_growth(before, code, *arguments)``: bytes by which code raises a new process's peak memory.
+
+    ru_maxrss is of no use: Linux hands that of the parent on to a process it starts.
+    """
+    if not Path("/proc/self/status").exists():
+        pytest.skip("peak memory is read from /proc")
+
+    def grown(before: str, code: str, *arguments: object) -> int:
+        script = f"{_PEAK}\n{before}\nbegun = peak()\n{code}\nprint(peak() - begun)"
+        command = [sys.executable, "-c", script, *map(str, arguments)]
+        return int(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+
+    return grown
