@@ -14,6 +14,7 @@ import transformers
 from conceptscope.hooks._bridge import is_bridge, make_bridge
 from conceptscope.hooks._hub import hub_is_out_of_reach
 from conceptscope.hooks._model import HookedModel
+from conceptscope.hooks._vllm import boot_vllm
 
 _EMBEDDED = "tinyworld"
 _SHARED_SETTINGS = (
@@ -30,7 +31,7 @@ def load_model(
     source: str | Path | Any = _EMBEDDED,
     *,
     tokenizer: Any = None,
-    backend: Literal["torch", "bridge"] = "torch",
+    backend: Literal["torch", "bridge", "vllm"] = "torch",
     device: str | torch.device | None = None,
     dtype: torch.dtype | str | None = None,
     revision: str | None = None,
@@ -43,10 +44,14 @@ def load_model(
         (with tokenizer=), or a TransformerBridge.
     tokenizer: a tokenizer, or where to load one from; by default the source's own.
     backend: "torch" hooks the untouched model; "bridge" wraps it in a TransformerBridge, which has q, k and v
-        too. A loaded model is copied for that, never changed.
+        too. A loaded model is copied for that, never changed. "vllm" lets vLLM run it, for `capture` at
+        resid_post, attn_out and mlp_out; hf_kwargs are then for TransformerLens's ``RemoteBridge.boot_vllm``
+        and for vLLM (``max_model_len=``, ``tensor_parallel_size=``). It was not run on a real vLLM yet, but
+        on an engine that stands in for it.
     device, dtype, revision, device_map, hf_kwargs: for ``from_pretrained``.
 
     Raises:
+        ImportError: backend="vllm" without vLLM.
         OSError: there is no such model, here or on the hub.
         TypeError: source is none of these.
         ValueError: a setting that does not go with the source, or a loaded model without a tokenizer.
@@ -54,8 +59,11 @@ def load_model(
     >>> load_model("tinyworld").sites()[0]
     Site('resid_post.0')
     """
-    if backend not in ("torch", "bridge"):
-        raise ValueError(f"backend must be 'torch' or 'bridge', got {backend!r}")
+    if backend not in ("torch", "bridge", "vllm"):
+        raise ValueError(f"backend must be 'torch', 'bridge' or 'vllm', got {backend!r}")
+    if backend == "vllm":
+        _refuse_on_vllm(source, device=device, revision=revision, device_map=device_map)
+        return _on_vllm(str(source), tokenizer, {"dtype": dtype, **hf_kwargs})
     if isinstance(source, str | Path):
         settings = {"dtype": dtype, "revision": revision, "device_map": device_map, **hf_kwargs}
         given = {name: value for name, value in settings.items() if value is not None}
@@ -71,6 +79,27 @@ def load_model(
         f"cannot load a model from {type(source).__name__}: expected 'tinyworld', a name on the Hugging Face "
         "hub, a folder, a transformers.PreTrainedModel or a TransformerBridge"
     )
+
+
+def _on_vllm(source: str, tokenizer: Any, settings: dict[str, Any]) -> HookedModel:
+    given = {name: value for name, value in settings.items() if value is not None}
+    path, given = _where(source, given)
+    chosen = _tokenizer(path if tokenizer is None else tokenizer, {})
+    return boot_vllm(path, chosen, source, given.pop("dtype", None), given)
+
+
+def _refuse_on_vllm(source: Any, **settings: Any) -> None:
+    if not isinstance(source, str | Path):
+        raise ValueError(
+            f"vLLM loads a model by itself, so that backend='vllm' takes a name on the Hugging Face hub or a "
+            f"folder, got {type(source).__name__}"
+        )
+    given = [name for name, value in settings.items() if value is not None]
+    if given:
+        raise ValueError(
+            f"{', '.join(given)} cannot be set with backend='vllm': vLLM places the model itself, "
+            "and another revision must be a folder"
+        )
 
 
 def _from_loaded(hf: transformers.PreTrainedModel, tokenizer: Any, backend: str) -> HookedModel:

@@ -58,7 +58,7 @@ def read_names(hf: nn.Module) -> Names:
     path = None if blocks is None else fitted_path(hf, blocks.name)
     if adapter is None or path is None:
         return _names_by_shape(hf)
-    return Names(path, _places(blocks), _embed(hf, adapter.component_mapping))
+    return Names(path, places_in(blocks), _embed(hf, adapter.component_mapping))
 
 
 def adapter_for(hf: Any) -> Any:
@@ -109,7 +109,8 @@ def module_at(root: nn.Module, path: str) -> nn.Module | None:
     return module
 
 
-def _places(blocks: Any) -> dict[str, Place]:
+def places_in(blocks: Any) -> dict[str, Place]:
+    """The place of each kind of site in the blocks that an adapter describes."""
     places = {kind: _resolve(blocks, alias, "") for kind, alias in _ALIASES.items()}
     for kind in ("attn_out", "mlp_out"):
         places[kind] = places[kind] or _scaled(blocks, kind)

@@ -85,7 +85,7 @@ def context_length(model: HookedModel) -> int | None:
     length = getattr(config, "max_position_embeddings", None)
     if not isinstance(length, int):
         return None
-    embeddings = getattr(model.body, "embeddings", None)
+    embeddings = None if model.backend == "vllm" else getattr(model.body, "embeddings", None)
     shifted = getattr(embeddings, "padding_idx", None) is not None
     return length - embeddings.padding_idx - 1 if shifted and embeddings is not None else length
 

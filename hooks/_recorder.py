@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from conceptscope.hooks._batches import pad
+from conceptscope.hooks._kept import Kept
 from conceptscope.hooks._model import HookedModel
 from conceptscope.hooks._picks import Picks
 from conceptscope.hooks._prefix_cache import CannotShare, PrefixRunning, SharedPrefix
@@ -39,15 +40,12 @@ class Recorder:
         dtype: torch.dtype | None = None,
         first: int = 0,
     ) -> None:
-        self._model, self._sites, self._prompts = model, sites, prompts
-        self._picks, self._dtype, self._first = picks, dtype, first
-        self._by_tap: dict[Site, list[Site]] = {}
-        for site in sites:
-            self._by_tap.setdefault(Site(site.kind, site.layer), []).append(site)
-        self._written: dict[Site, Tensor] = {}
+        self._model, self._prompts = model, prompts
+        self._picks, self._first = picks, first
+        self._kept = Kept(sites, picks.n_rows, dtype)
         self._pending: set[Site] = set()
         self._take: Callable[[Site, Tensor], None] = _leave
-        self._taps = {place: model.tap(place) for place in self._by_tap}
+        self._taps = {place: model.tap(place) for place in self._kept.places}
         inside = set(model.body.modules())
         self._runs: nn.Module = model.body
         if any(isinstance(tap, ModuleTap) and tap.module not in inside for tap in self._taps.values()):
@@ -108,7 +106,7 @@ class Recorder:
         return [self._first + row for row in rows]
 
     def _forward(self, inputs: Mapping[str, Any], state: Running) -> None:
-        self._pending = set(self._by_tap)
+        self._pending = set(self._kept.places)
         with running(self._model, state), suppress(_Stop):
             self._runs(**inputs)
         if self._pending:
@@ -137,24 +135,13 @@ class Recorder:
 
         def write(place: Site, tensor: Tensor) -> None:
             flat = _flat(tensor) if seen is None else torch.cat([seen[place], _flat(tensor)])
-            found = picked.rows(flat)
-            for site in self._by_tap[place]:
-                self._put(
-                    site, found if site.head is None else found[:, site.head], picked.targets(found.device)
-                )
+            self._kept.put(place, flat, picked)
 
         return write
 
-    def _put(self, site: Site, rows: Tensor, targets: Tensor) -> None:
-        cast = rows.to(self._dtype or rows.dtype)
-        if site not in self._written:
-            with torch.inference_mode(False):
-                self._written[site] = cast.new_empty((self._picks.n_rows, *cast.shape[1:]))
-        self._written[site].index_copy_(0, targets, cast)
-
     def results(self) -> dict[Site, Tensor]:
         """The tensor of each site asked for, in that order."""
-        return {site: self._written[site] for site in self._sites}
+        return self._kept.tensors()
 
 
 def _flat(tensor: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from conceptscope.hooks._activations import Activations
 from conceptscope.hooks._batches import batches, pads
@@ -21,6 +22,8 @@ from conceptscope.hooks._prefixes import Together, plan
 from conceptscope.hooks._prompts import Prompt, encode
 from conceptscope.hooks._recorder import Recorder
 from conceptscope.hooks._site import Site
+from conceptscope.hooks._vllm_capture import read_on_vllm
+from conceptscope.hooks._vllm_model import VllmModel
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,28 @@ def capture_shard(
     """
     prompts = encode(model, data.texts, data.spans)
     picks = Picks(prompts, settings.position)
-    recorder = Recorder(model, settings.sites, prompts, picks, settings.dtype, first)
+    if isinstance(model, VllmModel):
+        found = read_on_vllm(model, prompts, picks, settings, done)
+    else:
+        recorder = Recorder(model, settings.sites, prompts, picks, settings.dtype, first)
+        found = _read(model, prompts, recorder, settings, done)
+    known = picks.about(data)
+    return Activations(found, source=source(model, data.name, settings), **known)
+
+
+def source(model: HookedModel, data: str, settings: Settings) -> dict[str, Any]:
+    """Where activations came from; data is the name of the examples, if they have one."""
+    named = {"data": data} if data else {}
+    return {"model_name": model.name, "position": str(settings.position), "n_layers": model.n_layers, **named}
+
+
+def _read(
+    model: HookedModel,
+    prompts: list[Prompt],
+    recorder: Recorder,
+    settings: Settings,
+    done: Callable[[int], Any],
+) -> dict[Site, Tensor]:
     with ExitStack() as stack:
         planned = _planned(model, prompts, settings.batch_size)
         stack.enter_context(inference(model.hf))
@@ -62,14 +86,7 @@ def capture_shard(
         for together in planned:
             for size in _run(recorder, together):
                 done(size)
-    known = picks.about(data)
-    return Activations(recorder.results(), source=source(model, data.name, settings), **known)
-
-
-def source(model: HookedModel, data: str, settings: Settings) -> dict[str, Any]:
-    """Where activations came from; data is the name of the examples, if they have one."""
-    named = {"data": data} if data else {}
-    return {"model_name": model.name, "position": str(settings.position), "n_layers": model.n_layers, **named}
+    return recorder.results()
 
 
 def _planned(model: HookedModel, prompts: list[Prompt], batch_size: int | None) -> list[Together]:

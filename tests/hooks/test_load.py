@@ -110,7 +110,7 @@ def test_something_else_is_a_type_error():
 
 
 def test_an_unknown_backend_is_refused():
-    with pytest.raises(ValueError, match="backend must be 'torch' or 'bridge', got 'tl'"):
+    with pytest.raises(ValueError, match="backend must be 'torch', 'bridge' or 'vllm', got 'tl'"):
         load_model("tinyworld", backend="tl")
 
 
