@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import operator
 import re
 
@@ -64,6 +65,7 @@ def prompt_positions(position: Position, prompt: Prompt, *, for_capture: bool) -
     return sorted(found)
 
 
+@functools.lru_cache(maxsize=256)
 def acts_on_generated(position: Position) -> bool:
     """Whether a rule selects the tokens that are generated after the prompt."""
     return isinstance(position, str) and not {"all", "generated"}.isdisjoint(_words(position))
