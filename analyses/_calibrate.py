@@ -6,6 +6,8 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 
+import torch
+
 from conceptscope.analyses._doses import Family, interventions_at
 from conceptscope.analyses._trials import Trials
 from conceptscope.hooks import Examples, HookedModel
@@ -22,6 +24,8 @@ def calibrate(
     largest: float = 1000.0,
     tolerance: float = 0.01,
     max_new_tokens: int = 20,
+    temperature: float = 0.0,
+    generator: int | torch.Generator = 0,
 ) -> float:
     """The strength at which KL(untouched || steered), as in `dose_response`, has this mean over the prompts.
 
@@ -30,6 +34,7 @@ def calibrate(
     kl: in nats a token. start: where the search begins; a negative one stays among negative strengths. It
     goes on by doubling until KL is reached, up to a strength of ``largest``, and then by Brent's method,
     until KL is right within a share of ``tolerance``. KL must be less at strength 0.
+    max_new_tokens, temperature, generator: of the untouched continuations, as in `generate`.
 
     Raises:
         TypeError: a family that is no function of the strength.
@@ -47,7 +52,7 @@ def calibrate(
     True
     """
     _check_settings(kl, start, largest, tolerance)
-    trials = Trials(model, prompts, max_new_tokens)
+    trials = Trials(model, prompts, max_new_tokens, temperature, generator)
     return strength_at(trials, family, kl, start=start, largest=largest, tolerance=tolerance)
 
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 
 from conceptscope.analyses._card_result import DIFFERENCE, Caused, ConceptCard
-from conceptscope.analyses._doses import Tried, try_doses
+from conceptscope.analyses._doses import Tried, plan_doses, try_doses
 from conceptscope.analyses._measures import Wanted, as_measure, labelled
 from conceptscope.analyses._prompt_bootstrap import PromptBootstrap, beyond
 from conceptscope.analyses._reading_score import check_labels, reading_score
@@ -122,7 +122,7 @@ def _caused(
 
     doses = [(s, [concept.add(s)]) for s in (strength, -strength)] + [(0.0, [concept.erase()])]
     names = (f"add {strength:+g}", f"add {-strength:+g}", "erase")
-    tried = try_doses(trials, doses, look, directions=directions, generator=generator)
+    tried = try_doses(plan_doses(trials, doses, directions=directions, generator=generator), look)
     rows = [] if wanted is None else _effects(tried, names, look(trials.under([])).effect)
     rows += [
         _Row(f"KL of {name}", one.own.kl, one.random.kl, 0.0) for name, one in zip(names, tried, strict=True)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from conceptscope.hooks import HookedModel
 from conceptscope.hooks._batches import batches, pad, pads
-from conceptscope.hooks._generate import _end_tokens, _text, write
+from conceptscope.hooks._generate import end_tokens, write
 from conceptscope.hooks._inference import inference
 from conceptscope.hooks._prompts import Prompt
 from conceptscope.hooks._running import Running, running
+from conceptscope.hooks._unembedding import unembedding
+from conceptscope.hooks._written import with_written
 
-_TOKENS, _CELLS = 4096, 2**28
-"""Tokens in a batch, and numbers in the log-probabilities of one."""
+_TOKENS, _CELLS, _PART = 4096, 2**26, 2**24
+"""Tokens in a batch, numbers in its logits, and among these so many as are looked at together."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +35,22 @@ class Continuation:
         return len(self.tokens) + self.ended
 
 
-def continuations(model: HookedModel, prompts: Sequence[Prompt], most: int) -> list[Continuation]:
-    """The likeliest continuation of each prompt, of at most so many tokens.
+def continuations(
+    model: HookedModel,
+    prompts: Sequence[Prompt],
+    most: int,
+    *,
+    temperature: float = 0.0,
+    seed: int = 0,
+    draws: Sequence[int] | None = None,
+) -> list[Continuation]:
+    """How the model goes on from each prompt, for at most so many tokens; arguments as in `write`.
 
     Raises:
-        ValueError: fewer than one token, or a prompt without room for them.
+        ValueError: fewer than one token, a prompt without room for them, or a negative temperature.
     """
-    made = write(model, prompts, most, 0.0, 0)
+    made = write(model, prompts, most, temperature, seed, draws=draws)
     return [Continuation(tuple(tokens), ended=len(tokens) < most) for tokens in made]
-
-
-def text_of(model: HookedModel, prompt: Prompt, written: Continuation) -> str:
-    """What was written, its spaces included."""
-    return _text(model.tokenizer, prompt, list(written.tokens))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,76 +74,56 @@ class Expected:
         """The mean over each row's steps."""
         return values.masked_fill(~self.valid, 0).sum(1) / self.valid.sum(1)
 
+    def parts(self) -> Iterator[Expected]:
+        """The same, a few rows after the others, so that what is made of the logits stays small."""
+        size = max(1, _PART // self.logits[0].numel())
+        for at in range(0, len(self.rows), size):
+            some = slice(at, at + size)
+            yield Expected(self.rows[some], self.logits[some], self.valid[some])
+
+
+def batches_of(model: HookedModel, prompts: Sequence[Prompt], steps: int) -> list[list[int]]:
+    """Which prompts to look at together when so many steps follow them."""
+    longest = max(map(len, prompts)) + steps
+    size = max(1, min(_TOKENS // longest, _CELLS // (steps * vocabulary(model))))
+    return batches(prompts, size, equal=not pads(model, "left"))
+
+
+def vocabulary(model: HookedModel) -> int:
+    """How many tokens the model knows."""
+    return int(model.hf.get_input_embeddings().num_embeddings)
+
 
 def expectations(
     model: HookedModel, prompts: Sequence[Prompt], written: Sequence[Continuation]
 ) -> Iterator[Expected]:
-    """What the model expects at each step of continuations that are given, batch after batch.
+    """What the model expects at each step of continuations that are given, a few of them after the others."""
+    for rows in batches_of(model, prompts, max(one.steps for one in written)):
+        yield from expected_at(model, rows, prompts, written).parts()
+
+
+def expected_at(
+    model: HookedModel, rows: list[int], prompts: Sequence[Prompt], written: Sequence[Continuation]
+) -> Expected:
+    """What the model expects at each step of some of the continuations, in one batch.
 
     They count as generated tokens for interventions.
     """
-    steps = max(one.steps for one in written)
-    longest = max(map(len, prompts)) + steps
-    vocab = model.hf.get_input_embeddings().num_embeddings
-    size = max(1, min(_TOKENS // longest, _CELLS // (steps * vocab)))
-    for rows in batches(prompts, size, equal=not pads(model, "left")):
-        with inference(model.hf):
-            found = _expected(model, rows, [prompts[row] for row in rows], [written[row] for row in rows])
-        yield found
-
-
-def _expected(
-    model: HookedModel, rows: list[int], prompts: list[Prompt], written: list[Continuation]
-) -> Expected:
-    batch = pad(model, prompts, side="left")
-    lengths = torch.tensor([one.steps for one in written])
-    steps = int(lengths.max())
-    inputs = _continued(batch.inputs, written, steps - 1)
-    state = Running(prompts, rows, batch.starts, generating=True)
-    with running(model, state), _only_last(model.hf, steps):
+    chosen, lengths = [prompts[row] for row in rows], torch.tensor([written[row].steps for row in rows])
+    batch, steps = pad(model, chosen, side="left"), int(lengths.max())
+    inputs = with_written(batch, [written[row].tokens[: steps - 1] for row in rows])
+    state = Running(chosen, rows, batch.starts, generating=True)
+    with inference(model.hf), running(model, state), unembedding(model.hf, lambda x: x[:, -steps:]):
         logits = model.hf(**inputs, use_cache=False).logits[:, -steps:]
     valid = torch.arange(steps, device=logits.device) < lengths[:, None].to(logits.device)
     return Expected(rows, logits, valid)
-
-
-def _continued(inputs: dict[str, Tensor], written: list[Continuation], steps: int) -> dict[str, Tensor]:
-    """The inputs with so many written tokens behind them; where there are fewer, filling follows."""
-    ids = inputs["input_ids"]
-    behind = pad_sequence([torch.tensor(one.tokens[:steps]) for one in written], batch_first=True).long()
-    behind = torch.nn.functional.pad(behind, (0, steps - behind.shape[1])).to(ids)
-    longer = {"input_ids": torch.cat([ids, behind], 1)}
-    if "attention_mask" in inputs:
-        mask = inputs["attention_mask"]
-        longer["attention_mask"] = torch.cat([mask, torch.ones_like(behind)], 1)
-    if "position_ids" in inputs:
-        at = inputs["position_ids"]
-        longer["position_ids"] = torch.cat([at, at[:, -1:] + 1 + torch.arange(steps, device=at.device)], 1)
-    return longer
-
-
-@contextmanager
-def _only_last(hf: Any, columns: int) -> Iterator[None]:
-    """Let only so many last columns through the unembedding."""
-    head = hf.get_output_embeddings()
-    if head is None:
-        yield
-        return
-
-    def keep(module: Any, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        return (args[0][:, -columns:], *args[1:]) if args and args[0].ndim == 3 else None
-
-    handle = head.register_forward_pre_hook(keep)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 def surprise(
     model: HookedModel, expected: Expected, written: Sequence[Continuation]
 ) -> Float[Tensor, " row"]:
     """The mean of -log p over the steps of each row, in nats; any of the end tokens ends a text."""
-    log_p, ends = expected.log_p, _end_tokens(model)
+    log_p, ends = expected.log_p, end_tokens(model)
     wanted = [written[row] for row in expected.rows]
     tokens = _tokens(wanted, expected.valid.shape[1]).to(log_p.device)
     chosen = log_p.gather(-1, tokens[..., None])[..., 0]

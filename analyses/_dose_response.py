@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 
 from conceptscope.analyses._dose_result import Dose, DoseResponse, Untouched
-from conceptscope.analyses._doses import Family, Tried, interventions_at, try_doses
+from conceptscope.analyses._dose_store import DoseStore, Written, digest
+from conceptscope.analyses._doses import Family, Tried, interventions_at, plan_doses, try_doses
 from conceptscope.analyses._measures import Wanted, as_measure
 from conceptscope.analyses._prompt_bootstrap import Estimate, PromptBootstrap, beyond
-from conceptscope.analyses._trials import Outcome, Run, Trials
+from conceptscope.analyses._trials import Measure, Run, Trials
 from conceptscope.hooks import Examples, HookedModel
 from conceptscope.hooks._progress import progress_bar
 from conceptscope.hooks._prompts import Text
@@ -28,8 +28,10 @@ def dose_response(
     *,
     measure: Wanted = None,
     max_new_tokens: int = 20,
+    temperature: float = 0.0,
     directions: int = 20,
     resamples: int = 1000,
+    store: str | Path | None = None,
     progress: bool = False,
     generator: int | torch.Generator = 0,
 ) -> DoseResponse:
@@ -47,19 +49,24 @@ def dose_response(
     Every number is the mean over prompts of the change from the untouched model, so strength 0 has none. The
     harm is KL(untouched || steered) of the next token along the untouched model's continuation; the
     perplexity, for the untouched model, of the steered continuation over that of its own; and the rise in
-    repeated runs of three tokens. Continuations take the likeliest tokens. Intervals come from drawing
-    prompts (those with a group or pair in common together) with replacement.
+    repeated runs of three tokens. Intervals come from drawing prompts (those with a group or pair in common
+    together) with replacement.
 
     The same is done along random directions, drawn with the covariance of the activations at the site at all
     tokens of the prompts: at each token they move the activation as far as the intervention would.
 
-    directions: how many; resamples: of the prompts; max_new_tokens: of a continuation.
+    max_new_tokens, temperature: of continuations, as in `generate`; drawn ones have the same random numbers
+    under all strengths and directions. KL is that of the model's own probabilities in any case.
+    directions: how many; resamples: of the prompts.
+    store: a folder that keeps what was measured at each strength; the same call then goes on where it was
+        interrupted. A measure that is a function is known there by its name and by its number for the
+        untouched model.
 
     Raises:
         TypeError: a family that is no function of the strength, or a measure that measures nothing.
         KeyError: a measured token that is not in the vocabulary.
         ValueError: an encoder, strengths that are none, not finite or repeated, fewer than two groups of
-            prompts, nothing to measure, or outputs that are not finite.
+            prompts, nothing to measure, outputs that are not finite, or a store of other settings.
 
     Source: Hesterberg 2015, The American Statistician 69:371 (intervals); Welleck et al., arXiv 1908.04319
     (repetition).
@@ -78,15 +85,25 @@ def dose_response(
     wanted = as_measure(model, measure, doses[0][1])
     source = torch_generator(generator)
     state, rng = source.get_state(), numpy_generator(source)
-    trials = Trials(model, prompts, max_new_tokens)
+    trials = Trials(model, prompts, max_new_tokens, temperature, source)
     bootstrap = PromptBootstrap(trials.cluster, resamples, rng)
 
-    def look(run: Run) -> _Written:
-        return _Written(run.measured(wanted), run.kl(), run.surprise(), run.repetition(), run.texts)
-
+    look = _looks_for(wanted)
     untouched = look(trials.under([]))
-    with progress_bar("dose response", len(doses) * (directions + 1), progress) as done:
-        tried = try_doses(trials, doses, look, directions=directions, generator=source, done=done)
+    planned = plan_doses(trials, doses, directions=directions, generator=source)
+    if store is not None:
+        settings = {
+            "model": model.name,
+            "measure": wanted.name,
+            "max_new_tokens": max_new_tokens,
+            "temperature": temperature,
+            "directions": directions,
+            "generator": digest(state.tolist()),
+        }
+        look = DoseStore.of(store, settings, trials, untouched, planned).through(look)
+    total = sum(plan.own.copies + plan.random.copies for plan in planned)
+    with progress_bar("dose response", total, progress) as done:
+        tried = try_doses(planned, look, done)
     return DoseResponse(
         doses=tuple(_dose(one, untouched, bootstrap) for one in tried),
         untouched=Untouched(
@@ -101,21 +118,20 @@ def dose_response(
         n_groups=len(set(trials.cluster)),
         directions=directions,
         max_new_tokens=max_new_tokens,
+        temperature=temperature,
         resamples=resamples,
         generator_state=state,
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Written(Outcome):
-    """An outcome, and what there is to say of the texts that were written."""
+def _looks_for(wanted: Measure) -> Callable[[Run], Written]:
+    def look(run: Run) -> Written:
+        return Written(run.measured(wanted), run.kl(), run.surprise(), run.repetition(), run.texts)
 
-    surprise: Float[np.ndarray, "copy prompt"]
-    repetition: Float[np.ndarray, "copy prompt"]
-    texts: tuple[str, ...]
+    return look
 
 
-def _dose(tried: Tried[_Written], untouched: _Written, bootstrap: PromptBootstrap) -> Dose:
+def _dose(tried: Tried[Written], untouched: Written, bootstrap: PromptBootstrap) -> Dose:
     """Changes from the untouched model, with intervals."""
 
     def change(part: str) -> Estimate:
@@ -124,9 +140,9 @@ def _dose(tried: Tried[_Written], untouched: _Written, bootstrap: PromptBootstra
 
     effect = change("effect")
     return Dose(
-        strength=tried.strength,
-        interventions=tried.interventions,
-        norm=tried.norm,
+        strength=tried.plan.strength,
+        interventions=tried.plan.interventions,
+        norm=tried.plan.norm,
         effect=effect,
         p=beyond(effect.value, (tried.random.effect - untouched.effect).mean(1)),
         kl=bootstrap.estimate(tried.own.kl[0], tried.random.kl, least=0.0),

@@ -71,6 +71,7 @@ class DoseResponse:
     n_groups: int
     directions: int
     max_new_tokens: int
+    temperature: float
     resamples: int
     generator_state: UInt8[Tensor, " byte"]
 

@@ -23,15 +23,29 @@ Family = Callable[[float], Intervention | Sequence[Intervention]]
 
 
 @dataclass(frozen=True, eq=False)
-class Tried(Generic[Seen]):
-    """One strength as it was tried: what was seen of it, and of random directions of equal norm.
+class Planned:
+    """One strength: a run with its interventions, and one with random directions in their place.
 
-    norm: the mean length of the change at the tokens that it acts on, in activation units.
+    changes: what each intervention changes along the untouched texts.
     """
 
     strength: float
     interventions: tuple[Intervention, ...]
-    norm: float
+    changes: list[Changes]
+    own: Run
+    random: Run
+
+    @property
+    def norm(self) -> float:
+        """The mean length of the change at the tokens that it acts on, in activation units."""
+        return _norm(self.changes)
+
+
+@dataclass(frozen=True, eq=False)
+class Tried(Generic[Seen]):
+    """What was seen of one strength, and of random directions of equal norm."""
+
+    plan: Planned
     own: Seen
     random: Seen
 
@@ -54,18 +68,14 @@ def interventions_at(family: Family, strength: float) -> list[Intervention]:
     return list(listed)
 
 
-def try_doses(
+def plan_doses(
     trials: Trials,
     doses: Sequence[tuple[float, list[Intervention]]],
-    look: Callable[[Run], Seen],
     *,
     directions: int,
     generator: torch.Generator,
-    done: Callable[[int], Any] = lambda n: None,
-) -> list[Tried[Seen]]:
+) -> list[Planned]:
     """Each dose, and in its place random directions of equal norm, which are the same for all doses.
-
-    look: what is wanted of a run.
 
     Raises:
         ValueError: no directions, or doses that act at different sites.
@@ -78,16 +88,25 @@ def try_doses(
     ahead = [
         _ahead(at_site, like[0]) for at_site, like in zip(zip(*changes, strict=True), drawn, strict=True)
     ]
-    found = []
+    planned = []
     for (strength, made), noted in zip(doses, changes, strict=True):
-        own = look(trials.under(made))
-        done(1)
-        norm = _norm(noted)
-        copies = directions if norm else 1  # without a change they are all the same
-        random = look(trials.under(elsewhere(made, ahead, drawn, len(trials)), copies))
-        done(directions)
-        found.append(Tried(strength, tuple(made), norm, own, random))
-    return found
+        copies = directions if _norm(noted) else 1  # without a change they are all the same
+        random = trials.under(elsewhere(made, ahead, drawn, len(trials)), copies)
+        planned.append(Planned(strength, tuple(made), noted, trials.under(made), random))
+    return planned
+
+
+def try_doses(
+    planned: Sequence[Planned], look: Callable[[Run], Seen], done: Callable[[int], Any] = lambda copies: None
+) -> list[Tried[Seen]]:
+    """What is wanted of each run; ``done`` is told how many copies of the prompts that took."""
+
+    def seen(run: Run) -> Seen:
+        found = look(run)
+        done(run.copies)
+        return found
+
+    return [Tried(plan, seen(plan.own), seen(plan.random)) for plan in planned]
 
 
 def _sites(trials: Trials, doses: Sequence[tuple[float, list[Intervention]]]) -> list[Site]:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 
 from conceptscope.analyses._calibrate import strength_at
-from conceptscope.analyses._doses import try_doses
+from conceptscope.analyses._doses import plan_doses, try_doses
 from conceptscope.analyses._measures import Wanted, as_measure, by_examples
 from conceptscope.analyses._prompt_bootstrap import PromptBootstrap, beyond
 from conceptscope.analyses._report_result import Candidate, SteeringReport, Winner
@@ -176,12 +176,10 @@ class _Halves:
         strength = strength_at(self.choosing, concept.add, level)
         acting = [concept.add(strength)]
         for_choosing = self.choosing.under(acting).measured(self.wanted) - self.before[0]
+        doses = [(strength, acting)]
+        planned = plan_doses(self.held_out, doses, directions=self.directions, generator=self.generator)
         [tried] = try_doses(
-            self.held_out,
-            [(strength, acting)],
-            lambda run: Outcome(run.measured(self.wanted) - self.before[1], run.kl()),
-            directions=self.directions,
-            generator=self.generator,
+            planned, lambda run: Outcome(run.measured(self.wanted) - self.before[1], run.kl())
         )
         effect = self.bootstrap.estimate(tried.own.effect[0], tried.random.effect)
         candidate = Candidate(

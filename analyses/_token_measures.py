@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from conceptscope.analyses._trials import Run
-from conceptscope.hooks import HookedModel, intervene, next_token_logits
+from conceptscope.hooks import HookedModel, intervene
+from conceptscope.hooks._generate import next_logits
 from conceptscope.probes._rows import as_float64
 
 _SHOWN = 4
@@ -40,9 +41,11 @@ class TokenLogOdds:
 
     def __call__(self, run: Run) -> Float[np.ndarray, " row"]:
         """The log-odds of each prompt."""
+        found = np.empty(len(run.prompts))
         with intervene(run.model, *run.interventions):
-            logits = next_token_logits(run.model, run.examples)
-        return log_odds(as_float64(logits), self.tokens, self.others).cpu().numpy()
+            for rows, logits in next_logits(run.model, run.prompts):
+                found[rows] = log_odds(as_float64(logits), self.tokens, self.others).cpu().numpy()
+        return found
 
 
 def log_odds(

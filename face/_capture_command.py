@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from conceptscope._console import console, stderr, working
+from conceptscope._resumable import resumable
 from conceptscope._sweep_command import Columns
 from conceptscope.hooks import Examples, ExampleStream, capture, load_examples, load_model
 
@@ -14,15 +15,16 @@ def run_capture(
     examples = _examples(data, columns)
     with working(f"Loading {source}"):
         model = load_model(source)
-    found = capture(
-        model,
-        examples,
-        model.resolve_sites([site.strip() for site in sites]),
-        position=int(position) if position.lstrip("-").isdigit() else position,
-        store=out,
-        dtype=dtype,
-        progress=stderr.is_terminal,
-    )
+    with resumable(out):
+        found = capture(
+            model,
+            examples,
+            model.resolve_sites([site.strip() for site in sites]),
+            position=int(position) if position.lstrip("-").isdigit() else position,
+            store=out,
+            dtype=dtype,
+            progress=stderr.is_terminal,
+        )
     rows, places = f"{found.n_rows} rows", ", ".join(map(str, found.sites))
     console.print(f"Captured in {out}: {rows} at {places}", markup=False, soft_wrap=True)
     console.print(f'In Python: cs.Activations.open("{out}")', markup=False, soft_wrap=True)

@@ -1,5 +1,6 @@
 """`conceptscope dose`: what a concept does and breaks at each strength, in a table, a picture and files."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from rich.table import Table
 
 from conceptscope._console import console, stderr, working
 from conceptscope._pictures import blank, save_picture
+from conceptscope._resumable import resumable
 from conceptscope._staged import staged
 from conceptscope._steer_command import check_model, direction
 from conceptscope._sweep_command import Columns, read_examples
@@ -36,8 +38,9 @@ class Settings:
 
 
 def run_dose(source: str, path: Path, prompts: Path, out: Path, settings: Settings) -> None:
-    """Load, try every strength, print and save."""
-    with staged(out) as stage:
+    """Load, try every strength, print and save, going on with what an earlier call has finished."""
+    kept = out / ".doses"
+    with resumable(kept), staged(out) as stage:
         levels = read_strengths(settings.strengths)
         texts = read_prompts(prompts)
         wanted = None if settings.measure is None else read_measure(settings.measure)
@@ -54,9 +57,11 @@ def run_dose(source: str, path: Path, prompts: Path, out: Path, settings: Settin
             measure=wanted,
             max_new_tokens=settings.tokens,
             directions=settings.directions,
+            store=kept,
             progress=stderr.is_terminal,
         )
         _save(found, texts, stage)
+    shutil.rmtree(kept)
     console.print(f"Effect: {found.measure}", markup=False, highlight=False)
     console.print(dose_table(found))
     console.print(KEY, highlight=False)
@@ -82,13 +87,16 @@ def read_prompts(path: Path) -> list[str]:
     """The lines of a file that are not empty.
 
     Raises:
-        ValueError: no such file, or an empty one.
+        ValueError: no such file, an empty one, or no text.
     """
     if not path.is_file():
         raise ValueError(
             f"there is no file {str(path)!r}: --prompts takes a text file with a prompt on each line"
         )
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no text in UTF-8: write one prompt on each line") from None
     if not lines:
         raise ValueError(f"{path} has no prompts: write one on each line")
     return lines

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from conceptscope.hooks._prompts import Prompt, Text, context_length, encode
 from conceptscope.hooks._random import drawn_seed
 from conceptscope.hooks._running import Running, running
 from conceptscope.hooks._streaming import Growing, OnToken, Streamer
+from conceptscope.hooks._unembedding import unembedding
 
 if TYPE_CHECKING:
     from conceptscope.hooks._model import HookedModel
@@ -63,7 +65,7 @@ def generate(
     """
     encoded = open_prompts(model, prompts)
     made = write(model, encoded, max_new_tokens, temperature, generator, on_token)
-    return [_text(model.tokenizer, prompt, tokens) for prompt, tokens in zip(encoded, made, strict=True)]
+    return [text_of(model.tokenizer, prompt, tokens) for prompt, tokens in zip(encoded, made, strict=True)]
 
 
 def write(
@@ -75,10 +77,12 @@ def write(
     on_token: OnToken | None = None,
     *,
     unread: int = 1,
+    draws: Sequence[int] | None = None,
 ) -> list[list[int]]:
     """The tokens with which each prompt goes on, in the order given; arguments as in `generate`.
 
     unread: how many of the new tokens need no position, as the last one is not read again.
+    draws: prompts of the same number get the same random numbers; by default each prompt's index.
 
     Raises:
         ValueError: a prompt without room for the new tokens, or a setting out of range.
@@ -91,7 +95,10 @@ def write(
                 f"prompt {row} has {len(prompt)} tokens, and the model has positions for {limit}: "
                 f"max_new_tokens can be at most {limit - len(prompt) + unread}, got {max_new_tokens}"
             )
-    sampling = None if temperature == 0 else _Sampling(temperature, drawn_seed(generator), max_new_tokens)
+    sampling = None
+    if temperature != 0:
+        numbers = range(len(encoded)) if draws is None else draws
+        sampling = _Sampling(temperature, drawn_seed(generator), max_new_tokens, numbers)
     made: dict[int, list[int]] = {}
     with inference(model.hf):
         for rows in batches(encoded, equal=not pads(model, "left")):
@@ -115,15 +122,23 @@ def next_token_logits(
     """
     encoded = open_prompts(model, prompts)
     logits: dict[int, Tensor] = {}
-    with inference(model.hf):
-        for rows in batches(encoded, equal=not pads(model, "right")):
-            chosen = [encoded[row] for row in rows]
-            batch = pad(model, chosen, side="right")
-            last = torch.tensor([len(prompt) - 1 for prompt in chosen], device=model.device)
-            with running(model, Running(chosen, rows, batch.starts)), _only(model.hf, last):
-                output = model.hf(**batch.inputs, use_cache=False).logits
-            logits.update(zip(rows, output[:, 0] if output.shape[1] == 1 else _at(output, last), strict=True))
+    for rows, found in next_logits(model, encoded):
+        logits.update(zip(rows, found, strict=True))
     return torch.stack([logits[row] for row in range(len(encoded))])
+
+
+def next_logits(
+    model: HookedModel, encoded: Sequence[Prompt]
+) -> Iterator[tuple[list[int], Float[Tensor, "row vocab"]]]:
+    """Batch after batch, which prompts and the logits for the token after each, in the model's dtype."""
+    for rows in batches(encoded, equal=not pads(model, "right")):
+        chosen = [encoded[row] for row in rows]
+        batch = pad(model, chosen, side="right")
+        kept = partial(_at, index=torch.tensor([len(prompt) - 1 for prompt in chosen]))
+        state = Running(chosen, rows, batch.starts)
+        with inference(model.hf), running(model, state), unembedding(model.hf, kept):
+            logits = model.hf(**batch.inputs, use_cache=False).logits
+        yield rows, (logits if logits.shape[1] == 1 else kept(logits))[:, 0]
 
 
 def _check_settings(max_new_tokens: int, temperature: float) -> None:
@@ -169,7 +184,7 @@ def _continue(
 ) -> list[list[int]]:
     chosen = [encoded[row] for row in rows]
     batch = pad(model, chosen, side="left")
-    ends = _end_tokens(model)
+    ends = end_tokens(model)
     settings = _settings(
         max_new_tokens=max_new_tokens,
         do_sample=False,
@@ -189,7 +204,8 @@ def _continue(
     return [_until_end(row, ends) for row in tokens[:, state.width :].tolist()]
 
 
-def _end_tokens(model: HookedModel) -> list[int]:
+def end_tokens(model: HookedModel) -> list[int]:
+    """The tokens with which the model ends a text."""
     for owner in (model.hf.generation_config, model.hf.config, model.tokenizer):
         ends = getattr(owner, "eos_token_id", None)
         if ends is not None:
@@ -204,28 +220,30 @@ def _until_end(tokens: list[int], ends: list[int]) -> list[int]:
 
 def growing(tokenizer: Any, prompt: Prompt) -> Growing:
     """A prompt's continuation, to which tokens are added one by one."""
-    return Growing(lambda tokens: _text(tokenizer, prompt, tokens))
+    return Growing(lambda tokens: text_of(tokenizer, prompt, tokens))
 
 
-def _text(tokenizer: Any, prompt: Prompt, tokens: list[int]) -> str:
+def text_of(tokenizer: Any, prompt: Prompt, tokens: Sequence[int]) -> str:
     """What the tokens add to the prompt, its spaces included."""
     before = str(tokenizer.decode(prompt.ids, skip_special_tokens=True))
     whole = str(tokenizer.decode([*prompt.ids, *tokens], skip_special_tokens=True))
     if whole.startswith(before):
         return whole[len(before) :]
-    return str(tokenizer.decode(tokens, skip_special_tokens=True))
+    return str(tokenizer.decode(list(tokens), skip_special_tokens=True))
 
 
 @dataclass(frozen=True)
 class _Sampling:
-    """Draws tokens with random numbers that depend on the seed, the prompt's index and the step alone."""
+    """Draws tokens with random numbers that depend on the seed, the prompt's number and the step alone."""
 
     temperature: float
     seed: int
     steps: int
+    numbers: Sequence[int]
 
     def processor(self, rows: Sequence[int], device: torch.device) -> _Drawn:
-        uniforms = np.stack([np.random.default_rng([self.seed, row]).random(self.steps) for row in rows])
+        seeds = ([self.seed, self.numbers[row]] for row in rows)
+        uniforms = np.stack([np.random.default_rng(seed).random(self.steps) for seed in seeds])
         return _Drawn(torch.tensor(uniforms, device=device), self.temperature)
 
 
@@ -261,23 +279,7 @@ def _only_these_settings(hf: Any) -> Iterator[None]:
         hf.generation_config = before
 
 
-@contextmanager
-def _only(hf: Any, last: Int[Tensor, " example"]) -> Iterator[None]:
-    """Let only each row's last position through the unembedding."""
-    head = hf.get_output_embeddings()
-    if head is None:
-        yield
-        return
-
-    def keep(module: Any, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        return (_at(args[0], last)[:, None], *args[1:]) if args and args[0].ndim == 3 else None
-
-    handle = head.register_forward_pre_hook(keep)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def _at(x: Float[Tensor, "example position d"], index: Int[Tensor, " example"]) -> Float[Tensor, "example d"]:
-    return x[torch.arange(len(x), device=x.device), index.to(x.device)]
+def _at(
+    x: Float[Tensor, "example position d"], index: Int[Tensor, " example"]
+) -> Float[Tensor, "example 1 d"]:
+    return x[torch.arange(len(x), device=x.device), index.to(x.device)][:, None]

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
-from torch.nn.functional import pad as padded
-from torch.nn.utils.rnn import pad_sequence
-
-from conceptscope.hooks._batches import PaddedBatch, batches, pad, pads
+from conceptscope.hooks._batches import batches, pad, pads
 from conceptscope.hooks._inference import inference
 from conceptscope.hooks._model import HookedModel
 from conceptscope.hooks._prompts import Prompt
 from conceptscope.hooks._running import Running, running
+from conceptscope.hooks._written import with_written
 
 _TOKENS = 4096
 
@@ -28,23 +24,9 @@ def reread(model: HookedModel, prompts: Sequence[Prompt], written: Sequence[Sequ
         for rows in batches(prompts, max(1, _TOKENS // longest), equal=not pads(model, "left")):
             chosen = [prompts[row] for row in rows]
             batch = pad(model, chosen, side="left")
-            inputs = _followed(batch, [written[row] for row in rows])
+            inputs = with_written(batch, [written[row] for row in rows])
             state = Running(chosen, rows, batch.starts, generating=True)
             state.begin(0, inputs["input_ids"].shape[1])
             more = {"use_cache": False} if model.accepts("use_cache") else {}
             with running(model, state):
                 model.body(**inputs, **more)
-
-
-def _followed(batch: PaddedBatch, written: Sequence[Sequence[int]]) -> dict[str, Tensor]:
-    """The batch with the tokens behind it; behind fewer tokens come some that mean nothing."""
-    ids = batch.inputs["input_ids"]
-    behind = pad_sequence([torch.tensor(tokens, dtype=torch.long) for tokens in written], batch_first=True)
-    new = behind.shape[1]
-    found = {"input_ids": torch.cat([ids, behind.to(ids)], 1)}
-    if "attention_mask" in batch.inputs:
-        found["attention_mask"] = padded(batch.inputs["attention_mask"], (0, new), value=1)
-    if "position_ids" in batch.inputs:
-        at = batch.inputs["position_ids"]
-        found["position_ids"] = torch.cat([at, at[:, -1:] + 1 + torch.arange(new, device=at.device)], 1)
-    return found

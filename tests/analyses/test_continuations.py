@@ -11,9 +11,8 @@ from conceptscope.analyses._continuations import (
     continuations,
     expectations,
     surprise,
-    text_of,
 )
-from conceptscope.hooks._generate import open_prompts
+from conceptscope.hooks._generate import open_prompts, text_of
 from conceptscope.hooks._prompts import Prompt
 
 Tiny = Callable[..., Any]
@@ -66,7 +65,7 @@ def test_the_bridge_expects_the_same(tiny: Tiny, sentences: list[str]) -> None:
 def test_continuations_are_the_ones_of_generate(world: cs.HookedModel, prompts: list[str]) -> None:
     ids = encoded(world, prompts)
     written = continuations(world, ids, 7)
-    texts = [text_of(world, *one) for one in zip(ids, written, strict=True)]
+    texts = [text_of(world.tokenizer, p, one.tokens) for p, one in zip(ids, written, strict=True)]
     assert texts == cs.generate(world, prompts, max_new_tokens=7)
     assert {one.ended for one in written} == {True, False}
     assert all(one.steps == 7 for one in written if not one.ended)

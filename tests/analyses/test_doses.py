@@ -1,11 +1,12 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 import conceptscope as cs
-from conceptscope.analyses._doses import interventions_at, try_doses
+from conceptscope.analyses._doses import Tried, interventions_at, plan_doses, try_doses
 from conceptscope.analyses._trials import Run, Trials
 
 SITE = "resid_post.2"
@@ -16,6 +17,10 @@ LONG = "the dog was happy . " * 4 + "it will"
 @pytest.fixture(scope="module")
 def trials(world: cs.HookedModel, prompts: list[str]) -> Trials:
     return Trials(world, [*prompts, LONG], 2)
+
+
+def tries(trials: Trials, doses: Any, look: Callable[[Run], Any], *done: Any) -> list[Tried[Any]]:
+    return try_doses(plan_doses(trials, doses, directions=3, generator=torch.Generator()), look, *done)
 
 
 def behind(run: Run) -> Tensor:
@@ -35,7 +40,7 @@ def test_random_directions_have_the_same_norm_at_every_prompt(
         "erase": lambda strength: concept.erase(),
         "clamp": lambda strength: concept.clamp(low=0.0),
     }
-    [tried] = try_doses(trials, [(2.0, [make[name](2.0)])], behind, directions=3, generator=torch.Generator())
+    [tried] = tries(trials, [(2.0, [make[name](2.0)])], behind)
     plain = behind(trials.under([]))
     own = (tried.own - plain).norm(dim=1)
     moved = tried.random.view(3, *plain.shape) - plain
@@ -50,25 +55,22 @@ def test_random_directions_have_the_same_norm_at_every_prompt(
 
 def test_all_doses_have_the_same_directions(trials: Trials, concept: cs.Concept) -> None:
     doses = [(s, [concept.add(s)]) for s in (-2.0, 1.0)]
-    down, up = try_doses(trials, doses, behind, directions=3, generator=torch.Generator())
+    down, up = tries(trials, doses, behind)
     plain = behind(trials.under([])).repeat(3, 1)
     assert torch.allclose(down.random - plain, -2 * (up.random - plain), atol=1e-2)
 
 
 def test_nothing_is_done_where_nothing_changes(trials: Trials, concept: cs.Concept) -> None:
     copies = []
-    [tried] = try_doses(
-        trials, [(0.0, [concept.add(0.0)])], lambda run: copies.append(run.copies), directions=3,
-        generator=torch.Generator(),
-    )  # fmt: skip
-    assert (tried.norm, copies) == (0.0, [1, 1])
+    [tried] = tries(trials, [(0.0, [concept.add(0.0)])], lambda run: copies.append(run.copies))
+    assert (tried.plan.norm, copies) == (0.0, [1, 1])
 
 
 def test_progress_is_told(trials: Trials, concept: cs.Concept) -> None:
     told: list[int] = []
     doses = [(s, [concept.add(s)]) for s in (0.0, 1.0)]
-    try_doses(trials, doses, lambda run: None, directions=3, generator=torch.Generator(), done=told.append)
-    assert told == [1, 3, 1, 3]
+    tries(trials, doses, lambda run: None, told.append)
+    assert told == [1, 1, 1, 3]
 
 
 def test_a_family_makes_one_intervention_or_several(concept: cs.Concept) -> None:

@@ -12,6 +12,7 @@ from conceptscope._cli import main
 
 Start = Callable[..., "subprocess.Popen[str]"]
 Run = Callable[..., str]
+COMMANDS = ("tour", "sweep", "capture", "steer", "dose", "sites")
 
 
 def test_the_entry_point_is_installed() -> None:
@@ -21,7 +22,7 @@ def test_the_entry_point_is_installed() -> None:
 
 def test_help_names_every_command(succeeded: Run) -> None:
     said = succeeded("--help")
-    assert all(command in said for command in ("tour", "sweep", "steer", "sites"))
+    assert all(command in said for command in COMMANDS)
 
 
 def test_version(succeeded: Run) -> None:
@@ -59,6 +60,6 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(start: Start, tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["tour", "sweep", "steer", "sites"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_help(succeeded: Run, command: str) -> None:
     assert "--help" in succeeded(command, "--help")

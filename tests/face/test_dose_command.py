@@ -1,3 +1,6 @@
+import signal
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,9 +89,37 @@ def test_a_budget_that_no_dose_keeps(succeeded: Run, dose: Dose) -> None:
     assert "There is no dose within a KL of 1e-09" in said
 
 
-def test_what_is_refused(refused: Run, dose: Dose, tmp_path: Path, save: Callable[..., Path]) -> None:
+def test_what_was_finished_before_ctrl_c_is_gone_on_with(
+    start: Callable[..., "subprocess.Popen[str]"], succeeded: Run, refused: Run, dose: Dose, tmp_path: Path
+) -> None:
+    settings = {"measure": "a", "directions": 40, "strengths": "1,2,3,4"}
+    out, kept = tmp_path / "out", tmp_path / "out" / ".doses"
+    process = start(*dose(**settings))
+    deadline = time.monotonic() + 120
+    while not (kept / "002.json").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert err == f"Interrupted: what was finished is kept in {kept}; the same command goes on from there.\n"
+    assert [path.name for path in out.iterdir()] == [".doses"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert "directions 40, now 39" in refused(*dose(**settings | {"directions": 39}))
+    for where in (out, tmp_path / "in one go"):
+        succeeded(*dose(**settings, out=where))
+    assert sorted(path.name for path in out.iterdir()) == ["dose.csv", "dose.png", "texts.csv"]
+    for name in ("dose.csv", "texts.csv"):
+        assert (out / name).read_text() == (tmp_path / "in one go" / name).read_text()
+
+
+def test_what_is_refused(
+    refused: Run, dose: Dose, folder: Path, tmp_path: Path, save: Callable[..., Path]
+) -> None:
     assert "such as 0,1,2; got '1;2'" in refused(*dose(strengths="1;2"))
     assert "there is no file 'nowhere.txt'" in refused(*dose(prompts="nowhere.txt"))
+    assert "is no text in UTF-8" in refused(*dose(prompts=folder / "1.safetensors"))
     (tmp_path / "empty.txt").write_text("\n \n")
     assert "has no prompts" in refused(*dose(prompts=tmp_path / "empty.txt"))
     assert "nowhere.safetensors" in refused(*dose(concept="nowhere.safetensors"))
