@@ -52,7 +52,7 @@ def fixed_baseline(model: HookedModel, baseline: str | int | Baseline) -> Baseli
     warnings.warn(
         f"{name} as the baseline has a meaning of its own, so that what is found depends on it: "
         "compare with baseline='mean' or 'learned'",
-        stacklevel=4,
+        stacklevel=3,
     )
     return Baseline(name, _embedded(model, torch.tensor([token]))[0])
 
@@ -82,13 +82,16 @@ def _check_removable(model: HookedModel) -> None:
 
 @contextmanager
 def absent_tokens(
-    model: HookedModel, embedding: Float[Tensor, " d"], absent: Bool[Tensor, "row position"]
+    model: HookedModel, baseline: Baseline, absent: Bool[Tensor, "row position"]
 ) -> Iterator[None]:
-    """Put the embedding in place of some tokens in the forward passes inside."""
+    """Put the baseline's embedding in place of some tokens in the forward passes inside."""
+    if baseline.embedding is None:
+        yield
+        return
+    embedding, rows = baseline.embedding, absent.to(model.device)[..., None]
 
     def put(module: Any, args: Any, output: Float[Tensor, "row position d"]) -> Tensor:
-        rows = absent.to(output.device)
-        return torch.where(rows[..., None], embedding.to(output), output)
+        return torch.where(rows.to(output.device), embedding.to(output), output)
 
     handle = model.hf.get_input_embeddings().register_forward_hook(aware(put), prepend=True)
     try:

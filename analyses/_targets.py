@@ -1,4 +1,4 @@
-"""What a game's value is: a token's log-odds, a class's, a concept's reading, or any function of the logits."""
+"""What a game's value is: log-odds of a token or a class, a concept's reading, any function of the logits."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ClassLogOdds:
 
 @dataclass(frozen=True)
 class Similarity:
-    """The cosine between the mean of the text's final states and that of another text, as sentence encoders have.
+    """The cosine between the mean final states of the text and of another, as sentence encoders have it.
 
     Special tokens count, as they do there.
     """
@@ -148,8 +148,8 @@ def _of_class(model: HookedModel, target: ClassLogOdds) -> Reading:
     config = model.hf.config
     if not type(model.hf).__name__.endswith("ForSequenceClassification") or config.num_labels < 2:
         raise ValueError(
-            f"{model.name} ({type(model.hf).__name__}) tells no classes apart: ClassLogOdds needs a model for "
-            "sequence classification with two labels or more"
+            f"{model.name} ({type(model.hf).__name__}) tells no classes apart: ClassLogOdds needs a "
+            "model for sequence classification with two labels or more"
         )
     names = {index: str(label) for index, label in config.id2label.items()}
     found = [index for index, label in names.items() if target.label in (index, label)]
@@ -188,7 +188,7 @@ def _of_similarity(model: HookedModel, target: Similarity) -> Reading:
 
 
 def wide(x: Tensor) -> Tensor:
-    """The tensor in float64, on its device where that knows float64; gradients pass, for learned baselines."""
+    """The tensor in float64, on its device where that knows it; gradients pass, for learned baselines."""
     return x.to("cpu" if x.device.type == "mps" else x.device).double()
 
 

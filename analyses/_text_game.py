@@ -1,0 +1,109 @@
+"""The game of a text: words, tokens or spans are present or absent, and the model says what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float64
+from torch import Tensor
+
+from conceptscope.analyses._baselines import Baseline, fixed_baseline
+from conceptscope.analyses._coalition_batches import Asked, TextForwards
+from conceptscope.analyses._game import all_masks, check_exact, check_masks, nothing
+from conceptscope.analyses._players import Players, TextPlayers, text_players
+from conceptscope.analyses._targets import as_targets
+from conceptscope.hooks import HookedModel
+from conceptscope.hooks._generate import open_prompts
+from conceptscope.hooks._prompts import Prompt, Text, encode
+
+
+class TextGame:
+    """A text whose players can be absent, and the targets' values for any coalition of them.
+
+    Made by `text_game`. ``tokens`` are the text's, as strings; ``spans`` the indices of each player's tokens,
+    ``fixed`` those of all others. ``targets`` and ``baseline`` say in words what is read and what stands for
+    an absent player, ``path`` how all coalitions are computed.
+    """
+
+    def __init__(self, forwards: TextForwards, players: Players) -> None:
+        model, prompt = forwards.model, forwards.prompt
+        self._forwards = forwards
+        self.text = prompt.text
+        self.tokens = tuple(model.tokenizer.decode([token]) for token in prompt.ids)
+        self.players, self.spans = players.labels, players.spans
+        playing = {index for span in self.spans for index in span}
+        self.fixed = tuple(index for index in range(len(prompt)) if index not in playing)
+        self.targets = tuple(one.name for one in forwards.asked.readings)
+        self.baseline = forwards.baseline.name
+        self.path = "batches"
+
+    @property
+    def n_targets(self) -> int:
+        """How many values a coalition has."""
+        return len(self.targets)
+
+    def values(
+        self, masks: Bool[Tensor, "mask player"], done: Callable[[int], Any] = nothing
+    ) -> Float64[Tensor, "target mask"]:
+        """The values of some coalitions, on the CPU; ``done`` is told of how many more there are.
+
+        Raises:
+            ValueError: masks of another shape or type.
+        """
+        check_masks(masks, len(self.players))
+        return self._forwards.values(self._absent(masks.cpu()), done)
+
+    def all_values(self, done: Callable[[int], Any] = nothing) -> Float64[Tensor, "target mask"]:
+        """The values of all 2^n coalitions: bit i of a column's number says that player i is present.
+
+        Raises:
+            ValueError: more players than can be computed exactly.
+        """
+        check_exact(len(self.players))
+        return self.values(all_masks(len(self.players)), done)
+
+    def _absent(self, masks: Bool[Tensor, "mask player"]) -> Bool[Tensor, "mask position"]:
+        absent = torch.zeros(len(masks), len(self.tokens), dtype=torch.bool)
+        for player, span in enumerate(self.spans):
+            absent[:, list(span)] = ~masks[:, player, None]
+        return absent
+
+    def __repr__(self) -> str:
+        shown = self.text if len(self.text) <= 40 else f"{self.text[:37]}..."
+        return f"TextGame({shown!r}, {len(self.players)} players, {self.path})"
+
+
+def text_game(
+    model: HookedModel,
+    text: Text,
+    targets: Any,
+    *,
+    players: TextPlayers = "words",
+    baseline: str | int | Baseline = "mean",
+    generator: int | torch.Generator = 0,
+    fixed: Sequence[str] | None = None,
+) -> TextGame:
+    """The game of a text or a chat.
+
+    targets: see `as_targets`; players and fixed: see `text_players`.
+    baseline: what stands for an absent player's tokens: "mean" (the mean embedding), "learned" (an embedding
+        learned for this text), "attention" (nothing: they are removed by the attention mask, and all others
+        keep their positions), a token as a string or an id, or a `Baseline` made before.
+
+    Raises:
+        TypeError, ValueError: what `as_targets`, `text_players` and the baseline refuse; a text that is empty
+            or longer than the model's context.
+    """
+    prompt = _prompt(model, text)
+    readings = as_targets(model, targets)
+    found = text_players(model, prompt, players, fixed)
+    chosen = fixed_baseline(model, baseline)
+    asked = Asked(model, prompt, readings, chosen, [index for span in found.spans for index in span])
+    return TextGame(TextForwards(model, prompt, asked, chosen), found)
+
+
+def _prompt(model: HookedModel, text: Text) -> Prompt:
+    (prompt,) = open_prompts(model, [text]) if model.generates else encode(model, [text])
+    return prompt
