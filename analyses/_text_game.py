@@ -14,9 +14,14 @@ from conceptscope.analyses._coalition_batches import Asked, TextForwards
 from conceptscope.analyses._game import all_masks, check_exact, check_masks, nothing
 from conceptscope.analyses._players import Players, TextPlayers, text_players
 from conceptscope.analyses._targets import as_targets
+from conceptscope.analyses._tree_attention import Trie, why_no_trie
 from conceptscope.hooks import HookedModel
 from conceptscope.hooks._generate import open_prompts
 from conceptscope.hooks._prompts import Prompt, Text, encode
+
+_COMPARED = 4
+_TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3, torch.bfloat16: 0.25, torch.float16: 0.05}
+"""How far a value may be off by the arithmetic of its dtype: far less than where a mask is not understood."""
 
 
 class TextGame:
@@ -37,7 +42,12 @@ class TextGame:
         self.fixed = tuple(index for index in range(len(prompt)) if index not in playing)
         self.targets = tuple(one.name for one in forwards.asked.readings)
         self.baseline = forwards.baseline.name
-        self.path = "batches"
+        self._why_not = why_no_trie(model, prompt, forwards.asked)
+
+    @property
+    def path(self) -> str:
+        """How all coalitions are computed."""
+        return f"batches: {self._why_not}" if self._why_not else "prefix trie"
 
     @property
     def n_targets(self) -> int:
@@ -62,7 +72,24 @@ class TextGame:
             ValueError: more players than can be computed exactly.
         """
         check_exact(len(self.players))
-        return self.values(all_masks(len(self.players)), done)
+        masks = all_masks(len(self.players))
+        if not self._why_not:
+            found = self._trie.all_values(done)
+            if self._is_right(found, masks):
+                return found
+            self._why_not = "the trie did not give what plain forward passes give"
+        return self.values(masks, done)
+
+    @property
+    def _trie(self) -> Trie:
+        forwards = self._forwards
+        return Trie(forwards.model, forwards.prompt, forwards.asked, forwards.baseline, self.spans)
+
+    def _is_right(self, found: Float64[Tensor, "target mask"], masks: Bool[Tensor, "mask player"]) -> bool:
+        """Whether a few coalitions have the values of plain forward passes; an architecture may surprise."""
+        few = torch.linspace(0, len(masks) - 1, _COMPARED).long()
+        true = self.values(masks[few])
+        return torch.allclose(found[:, few], true, atol=_TOLERANCE[self._forwards.model.hf.dtype], rtol=1e-3)
 
     def _absent(self, masks: Bool[Tensor, "mask player"]) -> Bool[Tensor, "mask position"]:
         absent = torch.zeros(len(masks), len(self.tokens), dtype=torch.bool)
