@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,8 @@ from conceptscope.analyses._telling_tokens import telling_tokens
 from conceptscope.analyses._token_measures import TokenLogOdds
 from conceptscope.analyses._trials import Measure, Run
 from conceptscope.hooks import Examples, HookedModel, Intervention, capture, intervene
-from conceptscope.hooks._positions import ROLES, WORDS, Position
+from conceptscope.hooks._noted_position import noted_position
+from conceptscope.hooks._positions import Position
 from conceptscope.probes import Concept
 from conceptscope.probes._single import check_single
 
@@ -127,12 +127,9 @@ def position_of(concept: Concept) -> Position:
         ValueError: a position that only the capture knew.
     """
     given = concept.position
-    if given is None or isinstance(given, int | re.Pattern):
-        return "last" if given is None else given
-    if all(word.strip() in (*WORDS, *ROLES) for word in str(given).split("|")):
-        return str(given)
-    if re.fullmatch(r"-?\d+", str(given)):
-        return int(given)
+    known = "last" if given is None else noted_position(str(given))
+    if known is not None:
+        return known
     raise ValueError(
         f"{concept!r} was found at the position {given}, which is not known here: "
         "dataclasses.replace(concept, position=...) says where to read it"

@@ -31,7 +31,8 @@ def patch(
         each goes to the token with the same index, counted without special tokens.
     site: where it is put; may be left out if the activations are of one site. For many sites, one each:
         ``intervene(model, *(patch(acts, site) for site in acts))``.
-    positions: by default those that the source was captured at ("all" is "prompt" here).
+    positions: by default those that the source was captured at ("all" is "prompt" here); a pattern must then
+        match in the patched prompts too, as ``re.compile("happy|sad")`` does in both of a pair.
     force: allows activations of another model.
 
     Raises:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from conceptscope.hooks._activations import Activations
 from conceptscope.hooks._clusters import clusters
+from conceptscope.hooks._noted_position import noted_position
 from conceptscope.hooks._positions import Position
 from conceptscope.hooks._site import Site
 
@@ -42,7 +43,7 @@ class SourceRows:
         if isinstance(source, Activations):
             at = source.key(site)
             example = torch.tensor(clusters(source.n_rows, source.example.tolist()))
-            rule = _rule(source.source.get("position"))
+            rule = noted_position(str(source.source.get("position", "")))
             name = "" if force else source.source.get("model_name", "")
             position = None if rule == "mean" else source.position
             return cls(at, source.at(at), example, position, rule, name)
@@ -64,13 +65,6 @@ class SourceRows:
         """
         check_shape(self.rows[0], x, self.site)
         return self.rows[index.to(self.rows.device)].to(x)
-
-
-def _rule(said: Any) -> Position | None:
-    """The rule that `capture` noted; None for a pattern, of which it notes no more than a name."""
-    if not isinstance(said, str) or said.startswith("re."):
-        return None
-    return int(said) if said.lstrip("-").isdigit() else said
 
 
 def check_shape(one: Float[Tensor, "*d"], x: Float[Tensor, row * d], site: Site) -> None:

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from conceptscope.hooks._affine_edit import AffineEdit
 from conceptscope.hooks._interventions import Intervention
 from conceptscope.hooks._positions import Position
 from conceptscope.hooks._running import Where
@@ -16,6 +17,7 @@ def zero_ablate(site: Site | str, *, positions: Position = "all") -> Interventio
     """An intervention after which all activations at a site are zero: at "z.6.3", one head writes nothing.
 
     Zero is often far from any activation; `mean_ablate` and `resample_ablate` stay nearer to what occurs.
+    To bake it, give its width: ``mean_ablate(torch.zeros(1, d), site)`` does the same.
 
     Raises:
         TypeError: a site or positions of the wrong type.
@@ -24,8 +26,23 @@ def zero_ablate(site: Site | str, *, positions: Position = "all") -> Interventio
     >>> zero_ablate("z.6.3")
     Intervention('zero ablation', 'z.6.3', positions='all')
     """
-    return Intervention(site, _zeros, positions, name="zero ablation")
+    return Intervention(site, _Zeros(), positions, name="zero ablation")
 
 
-def _zeros(x: Float[Tensor, row * d], where: Where) -> Float[Tensor, row * d]:
-    return torch.zeros_like(x)
+class _Zeros:
+    """Makes all rows zero, however wide."""
+
+    def __call__(self, x: Float[Tensor, row * d], where: Where) -> Float[Tensor, row * d]:
+        return torch.zeros_like(x)
+
+    @property
+    def affine(self) -> AffineEdit:
+        """None that could be folded without knowing how wide a row is.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(
+            "zero ablation fits any width, and to be baked it needs one: "
+            "mean_ablate(torch.zeros(1, d), site) does the same and can be baked"
+        )

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import conceptscope as cs
+from conceptscope.analyses._trials import Trials
 
 FEW = 6
 
@@ -50,6 +51,15 @@ def test_units_do_not_matter(world: cs.HookedModel, concept: cs.Concept, prompts
     family = lambda length: cs.add_vector(concept.site, length * vector)  # noqa: E731
     by_length = cs.calibrate(world, prompts, family, kl=0.3, tolerance=1e-3, max_new_tokens=FEW)
     assert by_length == pytest.approx(by_sd * concept.vector.norm().item(), rel=5e-3)
+
+
+def test_continuations_may_be_drawn(world: cs.HookedModel, concept: cs.Concept, prompts: list[str]) -> None:
+    drawn = {"temperature": 1.0, "max_new_tokens": 5, "generator": 3}
+    strength = cs.calibrate(world, prompts, concept.add, kl=0.2, **drawn)
+    assert strength == cs.calibrate(world, prompts, concept.add, kl=0.2, **drawn)
+    assert strength != cs.calibrate(world, prompts, concept.add, kl=0.2, max_new_tokens=5)
+    kl = Trials(world, prompts, 5, 1.0, 3).under([concept.add(strength)]).kl().mean()
+    assert kl == pytest.approx(0.2, rel=0.01)
 
 
 def test_one_prompt_is_enough(world: cs.HookedModel, concept: cs.Concept, prompts: list[str]) -> None:

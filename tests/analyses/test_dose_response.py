@@ -208,6 +208,28 @@ def test_the_same_again_and_no_hook_is_left(
     ]
 
 
+def test_continuations_may_be_drawn(
+    found: cs.DoseResponse, world: cs.HookedModel, concept: cs.Concept, prompts: list[str]
+) -> None:
+    def run(generator: int) -> cs.DoseResponse:
+        return cs.dose_response(
+            world, prompts, concept.add, [0, 1], measure="smile", max_new_tokens=TOKENS, directions=2,
+            temperature=1.0, generator=generator,
+        )  # fmt: skip
+
+    drawn, again, other = run(0), run(0), run(1)
+    assert drawn.temperature == 1
+    assert drawn.untouched.texts != found.untouched.texts
+    assert drawn.to_frame().equals(again.to_frame())
+    assert drawn.untouched.texts != other.untouched.texts
+    none, one = drawn.doses
+    assert none.texts == drawn.untouched.texts
+    assert (none.kl.value, none.perplexity_ratio.value) == (0, 1)
+    assert one.texts != drawn.untouched.texts
+    with pytest.raises(ValueError, match="temperature must be 0"):
+        cs.dose_response(world, prompts, concept.add, [1], measure="smile", temperature=-1.0)
+
+
 def test_groups_of_prompts_are_drawn_together(
     world: cs.HookedModel, concept: cs.Concept, prompts: list[str], found: cs.DoseResponse
 ) -> None:

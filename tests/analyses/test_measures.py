@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -48,7 +49,15 @@ def test_a_reading_of_several_tokens_is_their_mean(
 
 @pytest.mark.parametrize(
     ("given", "position"),
-    [(None, "last"), ("mean", "mean"), ("-2", -2), ("last|first", "last|first"), (3, 3), ("user", "user")],
+    [
+        (None, "last"),
+        ("mean", "mean"),
+        ("-2", -2),
+        ("last|first", "last|first"),
+        (3, 3),
+        ("user", "user"),
+        ("re.compile('x')", re.compile("x")),
+    ],
 )
 def test_where_a_concept_is_read(concept: cs.Concept, given: Any, position: Any) -> None:
     assert position_of(replace(concept, position=given)) == position
@@ -116,8 +125,8 @@ def test_what_measures_nothing_is_refused(
     many = cs.Concept(torch.eye(128)[:3], classes=("a", "b", "c"), site="resid_post.2")
     with pytest.raises(ValueError, match=r"take one of them, concept\['a'\]"):
         as_measure(world, many)
-    with pytest.raises(ValueError, match=r"found at the position re.compile\('x'\)"):
-        as_measure(world, replace(concept, position="re.compile('x')"))
+    with pytest.raises(ValueError, match=r"found at the position the third token, which"):
+        as_measure(world, replace(concept, position="the third token"))
     with pytest.raises(ValueError, match="labels of two classes, got 0"):
         as_measure(world, cs.Examples(["the dog"]))
     with pytest.raises(ValueError, match="goes on alike after texts labelled 'tails' and after others"):

@@ -53,6 +53,29 @@ def test_rows_of_tokens_go_to_the_same_tokens(tiny: Tiny, acts_like: Callable[..
     acts_like(model, two, "model.layers.1", edit, CORRUPT)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "corrupt", "rows"),
+    [
+        ("walked|sister", ["Yes walked on", "The sister sings"], 4),
+        ("She|My", ["Yes She and She", "My My"], 2),
+    ],
+)
+def test_a_pattern_is_matched_again(
+    pattern: str, corrupt: list[str], rows: int, tiny: Tiny, acts_like: Callable[..., None]
+) -> None:
+    """Several tokens of a match go to the same ones, and a single one to every match."""
+    model, rule = tiny("gpt2"), re.compile(pattern)
+    source = capture(model, ["She walked home.", "My sister plays."], SITE, position=rule)
+    found = capture(model, corrupt, SITE, position=rule)
+    assert len(source.example) == rows
+
+    def edit(hidden: torch.Tensor, row: int, n: int) -> torch.Tensor:
+        hidden[found.position[found.example == row]] = source[SITE][source.example == row]
+        return hidden
+
+    acts_like(model, patch(source), "transformer.h.1", edit, corrupt)
+
+
 def test_a_head_alone_is_patched(tiny: Tiny, acts_like: Callable[..., None]) -> None:
     model = tiny("gpt2")
     source = capture(model, CLEAN, "z.1")
@@ -142,7 +165,7 @@ def test_what_is_no_source_is_refused(tiny: Tiny) -> None:
     with pytest.raises(ValueError, match="give positions"):
         patch(torch.ones(2, 4), SITE)
     with pytest.raises(ValueError, match="give positions"):
-        patch(capture(tiny("gpt2"), ["The dog"], SITE, position=re.compile("dog")))
+        patch(capture(tiny("gpt2"), ["The dog"], SITE, position=re.compile("dog|" + "x" * 300)))
     with pytest.raises(TypeError, match="must be floats"):
         patch(torch.ones(2, 4, dtype=torch.long), SITE, positions="last")
     twice = Activations({SITE: torch.ones(3, 4)}, example=[0, 1, 1])

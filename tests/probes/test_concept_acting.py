@@ -197,11 +197,19 @@ KINDS: dict[str, tuple[Callable[..., Any], Callable[..., torch.Tensor]]] = {
         lambda c, S: c.add(3.0),
         lambda x, A, W, S, c: x + 3 * c.scale * W / (A @ W),
     ),
-    "set": (
+    "set in a metric": (
         lambda c, S: c.set(2.0, metric=S),
         lambda x, A, W, S, c: x + (2 * c.scale + c.offset - x @ A)[:, None] * (A @ S) / (A @ S @ A),
     ),
-    "erase": (
+    "set along the steering direction": (
+        lambda c, S: c.set(-2.0),
+        lambda x, A, W, S, c: x + (c.offset - 2 * c.scale - x @ A)[:, None] * W / (A @ W),
+    ),
+    "erase along the steering direction": (
+        lambda c, S: c.erase(),
+        lambda x, A, W, S, c: x - ((x - c.mean) @ A)[:, None] * W / (A @ W),
+    ),
+    "erase as LEACE": (
         lambda c, S: c.erase(metric=S),
         lambda x, A, W, S, c: x - ((x - c.mean) @ (W @ S.inverse()))[:, None] * W / (W @ S.inverse() @ W),
     ),

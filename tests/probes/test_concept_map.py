@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,33 @@ def test_in_a_model_each_text_gets_its_own_context() -> None:
         intervene(model, concept_map.add(3.0, contexts=contexts[:2], positions="last|generated")),
     ):
         capture(model, texts, site)
+
+
+@pytest.mark.parametrize("rule", ["all", "last|generated"])
+@pytest.mark.parametrize("own", [False, True])
+def test_it_does_what_a_raw_hook_does(
+    own: bool, rule: str, tiny: Any, acts_like: Callable[..., None], sentences: list[str]
+) -> None:
+    model, rng = tiny("llama"), torch.Generator().manual_seed(0)
+    matrix = torch.randn(32, 32 if own else 5, generator=rng)
+    contexts = torch.randn(4, 5, generator=rng)
+    concept_map = made(
+        matrix=matrix,
+        spread=torch.eye(32),
+        middle=torch.zeros(32),
+        mean=torch.zeros(32),
+        model_name=model.name,
+        own_contexts=own,
+    )
+
+    def edit(hidden: torch.Tensor, row: int, n: int) -> torch.Tensor:
+        first = 0 if rule == "all" else n - 1
+        along = hidden[first:] @ matrix.T if own else matrix @ contexts[row]
+        hidden[first:] += 4 * torch.nn.functional.normalize(along, dim=-1)
+        return hidden
+
+    given = concept_map.add(4.0, contexts=None if own else contexts, positions=rule)
+    acts_like(model, given, "model.layers.1", edit, sentences[:4])
 
 
 def test_a_model_refuses_a_map_of_another() -> None:
