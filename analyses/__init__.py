@@ -3,6 +3,8 @@
 from conceptscope.analyses._calibrate import calibrate
 from conceptscope.analyses._card_result import ConceptCard
 from conceptscope.analyses._concept_card import concept_card
+from conceptscope.analyses._convexity import convexity
+from conceptscope.analyses._convexity_result import Convexity
 from conceptscope.analyses._dose_response import dose_response
 from conceptscope.analyses._dose_result import DoseResponse
 from conceptscope.analyses._identifiability import IdentifiabilityReport, identifiability
@@ -13,12 +15,14 @@ from conceptscope.analyses._steering_report import steering_report
 __all__ = [
     "ConceptCard",
     "ConceptRecovery",
+    "Convexity",
     "DoseResponse",
     "IdentifiabilityReport",
     "SteeringReport",
     "calibrate",
     "concept_card",
     "concept_recovery",
+    "convexity",
     "dose_response",
     "identifiability",
     "steering_report",

@@ -4,12 +4,14 @@ from . import probes as probes
 from . import worlds as worlds
 from .analyses import ConceptCard as ConceptCard
 from .analyses import ConceptRecovery as ConceptRecovery
+from .analyses import Convexity as Convexity
 from .analyses import DoseResponse as DoseResponse
 from .analyses import IdentifiabilityReport as IdentifiabilityReport
 from .analyses import SteeringReport as SteeringReport
 from .analyses import calibrate as calibrate
 from .analyses import concept_card as concept_card
 from .analyses import concept_recovery as concept_recovery
+from .analyses import convexity as convexity
 from .analyses import dose_response as dose_response
 from .analyses import identifiability as identifiability
 from .analyses import steering_report as steering_report

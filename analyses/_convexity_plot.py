@@ -1,0 +1,37 @@
+"""Convexity by layer, beside chance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conceptscope.probes._axes import BLUE, GREY, given_or_new, legend_beside, site_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from conceptscope.analyses._convexity_result import Convexity
+
+_LINES = 12
+"""Classes that are drawn one by one; more would hide the mean."""
+_NORMAL = 1.96
+
+
+def plot_convexity(found: Convexity, ax: Axes | None) -> Axes:
+    """The mean over classes with its 95 % interval, chance below it, and each class as a thin line."""
+    ax = given_or_new(ax)
+    at = site_axis(ax, [one.site for one in found.sites])
+    labels = [own.label for own in found.sites[0].classes]
+    for number, label in enumerate(labels[:_LINES]):
+        scores = [one.classes[number].score for one in found.sites]
+        ax.plot(at, scores, linewidth=0.8, alpha=0.6, label=str(label))
+    errors = [_NORMAL * (one.se or 0.0) for one in found.sites]
+    means = [one.mean for one in found.sites]
+    ax.errorbar(at, means, yerr=errors, fmt="o-", color=BLUE, capsize=2, linewidth=2, label="mean of classes")
+    chance = [one.chance for one in found.sites if one.chance is not None]
+    if len(chance) == len(at):
+        ax.plot(at, chance, color=GREY, linestyle="--", label="chance")
+    ax.set_ylim(0, 1.02)
+    ax.set_ylabel(f"{found.kind} convexity")
+    ax.grid(axis="y", alpha=0.3)
+    legend_beside(ax)
+    return ax

@@ -1,0 +1,262 @@
+"""Convexity of classes, beside igraph, nnconvexity, permutations and repeated draws."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from conceptscope.analyses import convexity
+from conceptscope.analyses._neighbours import nearest, neighbour_graph
+from conceptscope.hooks import Activations
+
+CLASSES = ["air", "earth", "fire", "water"]
+
+
+def blobs(
+    n: int, apart: float, d: int = 12, seed: int = 0, classes: int = 4
+) -> tuple[torch.Tensor, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    code = rng.integers(0, classes, n)
+    return torch.from_numpy(rng.normal(size=(n, d)) + apart * np.eye(classes, d)[code]), code
+
+
+def made(x: torch.Tensor, code: np.ndarray) -> Activations:
+    return Activations({"resid_post.0": x}, [CLASSES[c] for c in code])
+
+
+def scores(acts: Activations, **settings: object) -> np.ndarray:
+    found = convexity(acts, **({"ci": None, "null": None, "k": 5} | settings))
+    return np.array([one.score for one in found.sites[0].classes])
+
+
+def by_igraph(x: torch.Tensor, code: np.ndarray, k: int) -> list[float]:
+    """The paper's definition, path by path."""
+    igraph = pytest.importorskip("igraph")
+    distances = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist").numpy()
+    np.fill_diagonal(distances, np.inf)
+    near = distances.argsort(1, kind="stable")[:, :k]
+    edges = sorted({tuple(sorted((a, int(b)))) for a in range(len(x)) for b in near[a]})
+    graph = igraph.Graph(len(x), edges)
+    weights = [distances[edge] for edge in edges]
+    found = []
+    for number in range(code.max() + 1):
+        members = np.flatnonzero(code == number)
+        shares = []
+        for a in members:
+            for path in graph.get_shortest_paths(
+                int(a), to=[int(b) for b in members if b != a], weights=weights
+            ):
+                inner = [code[v] == number for v in path[1:-1]]
+                shares.append((1.0 if not inner else float(np.mean(inner))) if path else 0.0)
+        found.append(float(np.mean(shares)))
+    return found
+
+
+def test_the_neighbours_are_those_of_scikit_learn():
+    from sklearn.neighbors import NearestNeighbors
+
+    x, _ = blobs(300, 1.0)
+    far, near = NearestNeighbors(n_neighbors=8).fit(x.numpy()).kneighbors()
+    found, distances = nearest(x, 8)
+    assert (found == near).all()
+    np.testing.assert_allclose(distances, far, rtol=1e-12)
+
+
+def test_the_neighbours_of_float32_rows_far_from_zero_are_right():
+    x, _ = blobs(300, 1.0)
+    shifted = (x + 1000).float()
+    found, _ = nearest(shifted, 8)
+    assert (found == nearest(shifted.double(), 8)[0]).all()
+
+
+@pytest.mark.parametrize("apart", [0.0, 1.5, 4.0])
+def test_every_path_scores_as_igraph_has_it(apart):
+    x, code = blobs(150, apart)
+    np.testing.assert_allclose(scores(made(x, code)), by_igraph(x, code, 5), rtol=1e-12)
+
+
+def test_it_is_nnconvexitys_score_where_its_labels_count_from_zero():
+    graph = pytest.importorskip("nnconvexity.graph")
+    x, code = blobs(80, 1.5)
+    _, theirs = graph.compute_graph_convexity(x.numpy(), code, n_neighbors=5, max_n_paths=10**6)
+    np.testing.assert_allclose(100 * scores(made(x, code)), [theirs[c] for c in range(4)], atol=0.0051)
+
+
+def test_names_of_classes_change_nothing():
+    x, code = blobs(100, 1.5, classes=2)
+    plain = scores(made(x, code))
+    renamed = scores(Activations({"resid_post.0": x}, np.where(code == 0, 5, 7).tolist()))
+    assert plain.tolist() == renamed.tolist()
+    by_argument = scores(made(x, code), labels=[["b", "a"][c] for c in code])
+    assert by_argument.tolist() == plain[::-1].tolist()
+
+
+def test_duplicates_are_joined():
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.normal(size=(60, 4)))
+    x[:15] = x[0]
+    x[30:] += 20
+    code = (np.arange(60) >= 30).astype(int)
+    assert scores(made(x, code), k=20).tolist() == [1.0, 1.0]
+    assert (neighbour_graph(x, 20).data == 0).sum() == 15 * 14
+
+
+def test_isometries_and_scale_change_nothing_and_stretching_does():
+    x, code = blobs(120, 1.5)
+    turn = torch.linalg.qr(torch.randn(12, 12, generator=torch.Generator().manual_seed(0)).double()).Q
+    plain = scores(made(x, code))
+    assert np.abs(scores(made(3 * x @ turn + 7, code)) - plain).max() <= 1e-9
+    assert np.abs(scores(made(x * torch.linspace(0.1, 5, 12), code)) - plain).max() > 0.01
+
+
+def test_cosine_takes_lengths_away():
+    x, code = blobs(120, 1.5)
+    lengths = torch.rand(120, 1, generator=torch.Generator().manual_seed(0)).double() + 0.1
+    far = scores(made(x * lengths, code), metric="cosine")
+    np.testing.assert_allclose(far, scores(made(x, code), metric="cosine"), rtol=1e-12)
+
+
+def test_chance_is_the_mean_over_permutations():
+    x, code = blobs(120, 1.5)
+    x[:20] += 100  # a part that no path joins to the rest
+    for disconnected in ("zero", "exclude"):
+        found = convexity(made(x, code), k=5, ci=None, disconnected=disconnected).sites[0]
+        rng = np.random.default_rng(1)
+        permuted = [scores(made(x, rng.permutation(code)), disconnected=disconnected) for _ in range(100)]
+        assert abs(np.mean(permuted) - found.chance) < 0.01
+        chance = [one.chance for one in found.classes]
+        np.testing.assert_allclose(np.mean(permuted, 0), chance, atol=0.025)
+
+
+def test_p_is_small_where_classes_are_regions_and_not_where_labels_are_shuffled():
+    x, code = blobs(200, 2.0)
+    found = convexity(made(x, code), k=5, ci=None, null="permute", permutations=99).sites[0]
+    assert [one.p for one in found.classes] == [0.01] * 4
+    assert found.p == 0.01
+    rng = np.random.default_rng(0)
+    ps = [
+        convexity(made(x, rng.permutation(code)), k=5, ci=None, null="permute", permutations=49).sites[0].p
+        for _ in range(20)
+    ]
+    assert 0.2 < np.mean(ps) < 0.8
+    assert np.mean(np.array(ps) <= 0.05) <= 0.25
+
+
+def test_half_samples_give_the_error_of_fresh_draws():
+    def draw(seed: int) -> Activations:
+        return made(*blobs(300, 2.5, seed=seed, classes=3))
+
+    drawn = [scores(draw(seed)).mean() for seed in range(60)]
+    errors = [convexity(draw(seed), k=5, null=None).sites[0].se for seed in range(8)]
+    assert 0.8 < np.mean(errors) / np.std(drawn, ddof=1) < 1.25
+
+
+def test_fewer_sources_estimate_the_same_score():
+    x, code = blobs(400, 1.5)
+    full, part = scores(made(x, code)), scores(made(x, code), sources_per_class=60)
+    assert np.abs(full - part).max() < 0.05
+    assert np.abs(full - part).max() > 0
+
+
+def test_regions_of_a_linear_argmax_are_convex():
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.normal(size=(300, 6)))
+    heads = torch.from_numpy(rng.normal(size=(6, 4)))
+
+    def predict(rows: torch.Tensor) -> list[str]:
+        return [CLASSES[c] for c in (rows @ heads).argmax(1).tolist()]
+
+    found = convexity(Activations({"embed": x}, predict(x)), kind="euclidean", predict=predict, pairs=200)
+    assert [one.score for one in found.sites[0].classes] == [1.0] * 4
+    assert found.sites[0].classes[0].chance is None
+
+
+def test_a_ring_around_a_class_is_not_convex():
+    rng = np.random.default_rng(0)
+    angle = rng.uniform(0, 2 * np.pi, 200)
+    ring = np.stack([np.cos(angle), np.sin(angle)], 1)
+    x = torch.from_numpy(np.concatenate([rng.normal(size=(200, 2)) * 0.1, 3 * ring]))
+    acts = Activations({"embed": x}, ["inner"] * 200 + ["ring"] * 200)
+
+    def predict(rows: torch.Tensor) -> np.ndarray:
+        return np.where(rows.norm(dim=1).numpy() < 1.5, "inner", "ring")
+
+    inner, ring_score = (
+        one.score for one in convexity(acts, kind="euclidean", predict=predict).sites[0].classes
+    )
+    assert inner == 1.0
+    assert 0.4 < ring_score < 0.9
+
+
+def test_a_head_is_fitted_where_none_is_given():
+    x, code = blobs(200, 4.0)
+    found = convexity(made(x, code), kind="euclidean")
+    assert min(one.score for one in found.sites[0].classes) > 0.9
+
+
+def test_segments_are_drawn_once_each():
+    from conceptscope.analyses._euclidean_convexity import _pairs
+
+    members = np.array([2, 3, 5, 7, 11])
+    every = list(zip(*_pairs(members, 100, np.random.default_rng(0)), strict=True))
+    assert sorted(every) == sorted(itertools.combinations(members, 2))
+    some = list(zip(*_pairs(members, 4, np.random.default_rng(0)), strict=True))
+    assert len(set(some)) == 4
+
+
+def test_the_frame_and_the_picture_have_every_class_and_chance():
+    x, code = blobs(100, 2.0)
+    acts = Activations({"resid_post.0": x, "resid_post.1": x[:, :3]}, [CLASSES[c] for c in code])
+    found = convexity(acts, k=5, resamples=3)
+    frame = found.to_frame()
+    assert list(frame.index.names) == ["site", "class"]
+    assert {"score", "chance", "p", "se", "strict", "direct", "disconnected"} <= set(frame.columns)
+    assert len(frame) == 8
+    assert found["resid_post.1"].classes[0].label == "air"
+    assert "resid_post" in repr(found)
+    labels = found.plot().get_legend_handles_labels()[1]
+    assert {"chance", "mean of classes", *CLASSES} == set(labels)
+
+
+def test_the_same_seed_gives_the_same_result():
+    acts = made(*blobs(100, 1.5))
+    settings = {"k": 5, "null": "permute", "permutations": 20, "resamples": 4, "sources_per_class": 10}
+    one, two = (convexity(acts, **settings).to_frame() for _ in range(2))
+    assert one.equals(two)
+    assert not one.equals(convexity(acts, **settings, generator=1).to_frame())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kind": "oval"}, "kind must be one of 'graph', 'euclidean'; got 'oval'"),
+        ({"metric": "l1"}, "metric must be one of"),
+        ({"null": "none"}, "null must be one of"),
+        ({"ci": "bootstrap"}, "ci must be one of"),
+        ({"disconnected": "one"}, "disconnected must be one of"),
+        ({"k": 0}, "k must be a whole number, 1 or more; got 0"),
+        ({"sources_per_class": 0}, "sources_per_class must be a whole number"),
+        ({"k": 60}, r"more than the \d+ rows in each half"),
+        ({"labels": ["one"] * 100}, "all labels are 'one'"),
+        ({"labels": ["one", *["two"] * 99]}, "the class 'one' has 1 row, and convexity needs 4"),
+        ({"labels": ["one"] * 3 + ["two"] * 97}, "with ci=None two would do"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        convexity(made(*blobs(100, 1.0)), **settings)
+
+
+def test_bad_rows_and_predictions_are_refused():
+    x, code = blobs(100, 1.0)
+    x[3, 2] = float("nan")
+    with pytest.raises(ValueError, match=r"1 of 100 rows at resid_post.0 .* the first is row 3"):
+        convexity(made(x, code))
+    x[3] = 0
+    with pytest.raises(ValueError, match=r"row 3 at resid_post.0 is zero"):
+        convexity(made(x, code), metric="cosine")
+    with pytest.raises(ValueError, match="one label a row"):
+        convexity(made(x, code), kind="euclidean", predict=lambda rows: ["air"])
+    with pytest.raises(KeyError, match="no convexity at embed"):
+        convexity(made(x, code), ci=None)["embed"]
