@@ -28,7 +28,7 @@ class Baseline:
     """
 
     name: str
-    embedding: Float[Tensor, " d"] | None = None
+    embedding: Float[Tensor, " d"] | None = field(default=None, repr=False)
     losses: tuple[float, ...] = field(default=(), repr=False)
 
 

@@ -85,6 +85,10 @@ class TextForwards:
     def __init__(self, model: HookedModel, prompt: Prompt, asked: Asked, baseline: Baseline) -> None:
         self.model, self.prompt, self.asked, self.baseline = model, prompt, asked, baseline
 
+    def with_baseline(self, baseline: Baseline) -> TextForwards:
+        """The same with another embedding for absent tokens."""
+        return TextForwards(self.model, self.prompt, self.asked, baseline)
+
     def values(
         self, absent: Bool[Tensor, "row position"], done: Callable[[int], Any]
     ) -> Float64[Tensor, "target row"]:

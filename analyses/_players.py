@@ -7,6 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
 from conceptscope.analyses._stop_words import STOP_WORDS
 from conceptscope.hooks import HookedModel
 from conceptscope.hooks._prompts import Prompt
@@ -28,6 +32,13 @@ class Players:
 
     labels: tuple[str, ...]
     spans: tuple[tuple[int, ...], ...]
+
+    def absent(self, masks: Bool[Tensor, "mask player"], n: int) -> Bool[Tensor, "mask position"]:
+        """Which of a text's n tokens are an absent player's, for each coalition."""
+        found = torch.zeros(len(masks), n, dtype=torch.bool)
+        for player, span in enumerate(self.spans):
+            found[:, list(span)] = ~masks[:, player, None]
+        return found
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Bool, Float64
-from torch import Tensor
+from torch import Tensor, nn
 
+from conceptscope.analyses._baseline_learning import Played, learn
 from conceptscope.analyses._baselines import Baseline, fixed_baseline
 from conceptscope.analyses._coalition_batches import Asked, TextForwards
 from conceptscope.analyses._game import all_masks, check_exact, check_masks, nothing
@@ -17,11 +19,16 @@ from conceptscope.analyses._targets import as_targets
 from conceptscope.analyses._tree_attention import Trie, why_no_trie
 from conceptscope.hooks import HookedModel
 from conceptscope.hooks._generate import open_prompts
-from conceptscope.hooks._prompts import Prompt, Text, encode
+from conceptscope.hooks._prompts import Text, encode
+from conceptscope.hooks._random import torch_generator
 
 _COMPARED = 4
+_STEPS = 50
 _TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3, torch.bfloat16: 0.25, torch.float16: 0.05}
 """How far a value may be off by the arithmetic of its dtype: far less than where a mask is not understood."""
+
+_SHOWN: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
+"""Models whose tries were compared with plain forward passes, and with which attention."""
 
 
 class TextGame:
@@ -29,19 +36,19 @@ class TextGame:
 
     Made by `text_game`. ``tokens`` are the text's, as strings; ``spans`` the indices of each player's tokens,
     ``fixed`` those of all others. ``targets`` and ``baseline`` say in words what is read and what stands for
-    an absent player, ``path`` how all coalitions are computed.
+    an absent player (``replacement``), ``path`` how all coalitions are computed.
     """
 
     def __init__(self, forwards: TextForwards, players: Players) -> None:
         model, prompt = forwards.model, forwards.prompt
-        self._forwards = forwards
+        self._forwards, self._players = forwards, players
         self.text = prompt.text
         self.tokens = tuple(model.tokenizer.decode([token]) for token in prompt.ids)
         self.players, self.spans = players.labels, players.spans
         playing = {index for span in self.spans for index in span}
         self.fixed = tuple(index for index in range(len(prompt)) if index not in playing)
         self.targets = tuple(one.name for one in forwards.asked.readings)
-        self.baseline = forwards.baseline.name
+        self.baseline, self.replacement = forwards.baseline.name, forwards.baseline
         self._why_not = why_no_trie(model, prompt, forwards.asked)
 
     @property
@@ -63,7 +70,7 @@ class TextGame:
             ValueError: masks of another shape or type.
         """
         check_masks(masks, len(self.players))
-        return self._forwards.values(self._absent(masks.cpu()), done)
+        return self._forwards.values(self._players.absent(masks.cpu(), len(self.tokens)), done)
 
     def all_values(self, done: Callable[[int], Any] = nothing) -> Float64[Tensor, "target mask"]:
         """The values of all 2^n coalitions: bit i of a column's number says that player i is present.
@@ -72,30 +79,28 @@ class TextGame:
             ValueError: more players than can be computed exactly.
         """
         check_exact(len(self.players))
-        masks = all_masks(len(self.players))
+        masks, forwards = all_masks(len(self.players)), self._forwards
         if not self._why_not:
-            found = self._trie.all_values(done)
+            trie = Trie(forwards.model, forwards.prompt, forwards.asked, forwards.baseline, self.spans)
+            found = trie.all_values(done)
             if self._is_right(found, masks):
                 return found
             self._why_not = "the trie did not give what plain forward passes give"
         return self.values(masks, done)
 
-    @property
-    def _trie(self) -> Trie:
-        forwards = self._forwards
-        return Trie(forwards.model, forwards.prompt, forwards.asked, forwards.baseline, self.spans)
-
     def _is_right(self, found: Float64[Tensor, "target mask"], masks: Bool[Tensor, "mask player"]) -> bool:
-        """Whether a few coalitions have the values of plain forward passes; an architecture may surprise."""
-        few = torch.linspace(0, len(masks) - 1, _COMPARED).long()
-        true = self.values(masks[few])
-        return torch.allclose(found[:, few], true, atol=_TOLERANCE[self._forwards.model.hf.dtype], rtol=1e-3)
+        """Whether a few coalitions have the values of plain forward passes, asked once for a model.
 
-    def _absent(self, masks: Bool[Tensor, "mask player"]) -> Bool[Tensor, "mask position"]:
-        absent = torch.zeros(len(masks), len(self.tokens), dtype=torch.bool)
-        for player, span in enumerate(self.spans):
-            absent[:, list(span)] = ~masks[:, player, None]
-        return absent
+        An architecture may understand a mask in its own way.
+        """
+        hf = self._forwards.model.hf
+        if _SHOWN.get(hf) != hf.config._attn_implementation:
+            few = torch.linspace(0, len(masks) - 1, _COMPARED).long()
+            off = _TOLERANCE[hf.dtype]
+            if not torch.allclose(found[:, few], self.values(masks[few]), atol=off, rtol=1e-3):
+                return False
+            _SHOWN[hf] = hf.config._attn_implementation
+        return True
 
     def __repr__(self) -> str:
         shown = self.text if len(self.text) <= 40 else f"{self.text[:37]}..."
@@ -123,14 +128,24 @@ def text_game(
         TypeError, ValueError: what `as_targets`, `text_players` and the baseline refuse; a text that is empty
             or longer than the model's context.
     """
-    prompt = _prompt(model, text)
-    readings = as_targets(model, targets)
-    found = text_players(model, prompt, players, fixed)
-    chosen = fixed_baseline(model, baseline)
-    asked = Asked(model, prompt, readings, chosen, [index for span in found.spans for index in span])
-    return TextGame(TextForwards(model, prompt, asked, chosen), found)
+    begun = fixed_baseline(model, "mean" if baseline == "learned" else baseline)
+    forwards, found = played(model, text, targets, players, fixed, begun)
+    if baseline == "learned":
+        forwards = forwards.with_baseline(learn([(forwards, found)], _STEPS, torch_generator(generator)))
+    return TextGame(forwards, found)
 
 
-def _prompt(model: HookedModel, text: Text) -> Prompt:
+def played(
+    model: HookedModel,
+    text: Text,
+    targets: Any,
+    players: TextPlayers,
+    fixed: Sequence[str] | None,
+    baseline: Baseline,
+) -> Played:
+    """A text with its players, ready for forward passes; arguments as in `text_game`."""
     (prompt,) = open_prompts(model, [text]) if model.generates else encode(model, [text])
-    return prompt
+    found = text_players(model, prompt, players, fixed)
+    playing = [index for span in found.spans for index in span]
+    asked = Asked(model, prompt, as_targets(model, targets), baseline, playing)
+    return TextForwards(model, prompt, asked, baseline), found

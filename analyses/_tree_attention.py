@@ -20,7 +20,7 @@ from conceptscope.hooks._inference import inference
 from conceptscope.hooks._prefix_cache import shares_prefixes
 from conceptscope.hooks._prompts import Prompt
 
-_TOKENS, _TOKENS_ON_GPU = 512, 2**14
+_TOKENS, _TOKENS_ON_GPU = 1024, 2**14
 _CELLS = 2**26
 """Numbers in a pass's logits, at most."""
 

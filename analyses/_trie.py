@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
-_BLOCK = 96
+_BLOCK = 128
 """Tokens in a block: more would spend more on attention than they save on passes."""
 
 
