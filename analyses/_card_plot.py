@@ -32,7 +32,8 @@ def plot_card(card: ConceptCard, ax: Axes | None) -> Axes:
     ax.set_xlim(0, 1.02)
     ax.set_xlabel("share right, or AUROC", color=BLUE)
     upper.set_xlabel("effect, or KL in nats; grey: 95 % of random directions", color=ORANGE)
-    upper.axvline(0, color=GREY, linewidth=0.8)
+    upper.plot([0, 0], [len(read) - 0.5, len(read) + len(caused) - 0.5], color=GREY, linewidth=0.8)
+    ax.axhline(len(read) - 0.5, color=GREY, linewidth=0.8, linestyle=":")
     return ax
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from conceptscope.probes._axes import BLUE, GREY, ORANGE, given_or_new
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from conceptscope.analyses._dose_result import DoseResponse
+    from conceptscope.analyses._prompt_bootstrap import Estimate
 
 
 def plot_doses(found: DoseResponse, ax: Axes | None) -> Axes:
@@ -34,15 +36,18 @@ def wrapped(label: str) -> str:
     return textwrap.fill(label, 42)
 
 
+def sides(estimates: Sequence[Estimate]) -> list[list[float]]:
+    """How far intervals reach below and above their values."""
+    below = [max(one.value - one.low, 0) for one in estimates]
+    return [below, [max(one.high - one.value, 0) for one in estimates]]
+
+
 def _draw(ax: Axes, found: DoseResponse, part: str, colour: str, label: str) -> None:
     at = [dose.strength for dose in found.doses]
     estimates = [getattr(dose, part) for dose in found.doses]
     values = [one.value for one in estimates]
-    sides = [
-        [max(one.value - one.low, 0) for one in estimates],
-        [max(one.high - one.value, 0) for one in estimates],
-    ]
-    ax.errorbar(at, values, yerr=sides, fmt="o-", color=colour, capsize=2, label=f"{label}, 95 % interval")
+    label_own = f"{label}, 95 % interval"
+    ax.errorbar(at, values, yerr=sides(estimates), fmt="o-", color=colour, capsize=2, label=label_own)
     ax.fill_between(
         at,
         [one.random_low for one in estimates],

@@ -128,11 +128,22 @@ class DoseResponse:
         )
 
     def _repr_html_(self) -> str:
-        frame = self.to_frame()
-        shown = [name for name in frame.columns if not name.endswith(("random_low", "random_high"))]
-        first = [dose.texts[0] for dose in self.doses]
+        import pandas as pd
+
         about = (
             f"Effect: {self.measure}, change from {self.untouched.measured:.3f}. {self.n_prompts} prompts, "
-            f"95 % intervals; {self.directions} random directions of equal norm"
+            f"[95 % intervals]; random: the range of 95 % of {self.directions} directions of equal norm"
         )
-        return table_html(about, frame[shown].assign(**{"first text": first}))
+        return table_html(about, pd.DataFrame([_row(dose) for dose in self.doses]))
+
+
+def _row(dose: Dose) -> dict[str, object]:
+    """What a notebook shows of a dose."""
+    row: dict[str, object] = {"strength": f"{dose.strength:g}"}
+    named = {"effect": dose.effect, "KL": dose.kl, "perplexity": dose.perplexity_ratio}
+    for name, one in (named | {"repetition": dose.repetition}).items():
+        row[name] = f"{one.value:.3g} [{one.low:.3g}, {one.high:.3g}]"
+        row[f"{name}, random"] = f"{one.random_low:.3g} to {one.random_high:.3g}"
+        if name == "effect":
+            row["p"] = dose.p
+    return row | {"first text": dose.texts[0]}

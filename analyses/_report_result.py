@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -11,11 +10,9 @@ from typing import TYPE_CHECKING
 from jaxtyping import UInt8
 from torch import Tensor
 
-from conceptscope.analyses._dose_plot import wrapped
 from conceptscope.analyses._prompt_bootstrap import Estimate
 from conceptscope.hooks import Site
 from conceptscope.probes import Concept
-from conceptscope.probes._axes import given_or_new, legend_beside, site_axis
 from conceptscope.probes._result_html import table_html
 
 if TYPE_CHECKING:
@@ -130,21 +127,9 @@ class SteeringReport:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """The effect on the held-out prompts by site, a line for each method and KL; stars win."""
-        ax = given_or_new(ax)
-        sites = sorted({one.site for one in self.candidates})
-        at = dict(zip(sites, site_axis(ax, sites), strict=True))
-        levels = list(dict.fromkeys(one.wanted_kl for one in self.candidates))
-        methods = list(dict.fromkeys(one.method for one in self.candidates))
-        for level, style in zip(levels, _styles(len(levels)), strict=True):
-            for number, method in enumerate(methods):
-                line = [one for one in self.candidates if (one.method, one.wanted_kl) == (method, level)]
-                _draw(ax, line, at, f"C{number}", style)
-        for winner in self.winners:
-            ax.plot(at[winner.candidate.site], winner.candidate.effect.value, "k*", markersize=12)
-        ax.set_ylabel(wrapped(f"change of {self.measure}"))
-        ax.grid(axis="y", alpha=0.3)
-        legend_beside(ax)
-        return ax
+        from conceptscope.analyses._report_plot import plot_report
+
+        return plot_report(self, ax)
 
     def __repr__(self) -> str:
         return f"SteeringReport({len(self.candidates)} candidates: {self.verdict})"
@@ -157,22 +142,3 @@ class SteeringReport:
         left_out = "".join(f"<li>{escape(reason)}</li>" for reason in self.left_out)
         missing = f"<p>Left out:</p><ul>{left_out}</ul>" if left_out else ""
         return f"<p><b>{escape(self.verdict)}</b></p>{table_html(about, self.to_frame())}{missing}"
-
-
-def _styles(n: int) -> list[str]:
-    return (["-", "--", ":", "-."] * n)[:n]
-
-
-def _draw(ax: Axes, line: Sequence[Candidate], at: dict[Site, int], colour: str, style: str) -> None:
-    if not line:
-        return
-    where = [at[one.site] for one in line]
-    values = [one.effect.value for one in line]
-    sides = [
-        [max(one.effect.value - one.effect.low, 0) for one in line],
-        [max(one.effect.high - one.effect.value, 0) for one in line],
-    ]
-    label = f"{line[0].method}, KL {line[0].wanted_kl:g}"
-    ax.errorbar(where, values, yerr=sides, fmt=f"o{style}", color=colour, capsize=2, label=label)
-    low, high = ([getattr(one.effect, end) for one in line] for end in ("random_low", "random_high"))
-    ax.fill_between(where, low, high, color=colour, alpha=0.12, linewidth=0)

@@ -33,7 +33,7 @@ def plot_readings(readings: Readings, ax: Axes | None) -> Axes:
     for name, colour in zip(readings.names, itertools.cycle(colours), strict=False):
         if not single:
             for _, one in frame.groupby("example"):
-                ax.plot(one["position"], one[name], color=colour, alpha=0.25, linewidth=0.8)
+                ax.plot(one["position"], one[name], color=colour, alpha=0.4, linewidth=0.8)
         mean = frame.groupby("position")[name].mean()
         ax.plot(mean.index, mean, color=colour, linewidth=2, label=name)
     ax.axhline(0, color=GREY, linewidth=0.8)
