@@ -7,6 +7,7 @@ import torch
 
 from conceptscope.hooks import (
     Intervention,
+    Where,
     add_vector,
     bake,
     capture,
@@ -14,6 +15,7 @@ from conceptscope.hooks import (
     intervene,
     load_model,
     next_token_logits,
+    schedule,
 )
 from conceptscope.probes import Concept, when
 
@@ -229,6 +231,27 @@ def test_whatever_reads_is_a_condition(tiny: Any, sentences: list[str]) -> None:
         got = capture(model, sentences, SITE)[SITE]
     fires = acts[EARLY].norm(dim=-1) > threshold
     torch.testing.assert_close(got, acts[SITE] + fires[:, None] * V)
+
+
+@pytest.mark.parametrize("at", [None, "last"])
+def test_a_failure_in_the_middle_leaves_nothing(at: Any, tiny: Any, sentences: list[str]) -> None:
+    model = tiny("gpt2")
+
+    def hooks() -> list[int]:
+        return [len(part._forward_hooks) + len(part._forward_pre_hooks) for part in model.hf.modules()]
+
+    def fail(x: torch.Tensor, where: Where) -> torch.Tensor:
+        if where.step.max() > 1:
+            raise RuntimeError("in the middle")
+        return x + V
+
+    before, plain = hooks(), next_token_logits(model, sentences)
+    fading = schedule(lambda strength: Intervention(SITE, fail), float)
+    given = when(condition(), -1e6, fading, at=at)
+    with pytest.raises(RuntimeError, match="in the middle"), intervene(model, given):
+        generate(model, sentences, max_new_tokens=4)
+    assert hooks() == before
+    assert torch.equal(next_token_logits(model, sentences), plain)
 
 
 def test_rows_for_which_it_does_not_hold_are_bit_identical(tiny: Any, sentences: list[str]) -> None:
