@@ -29,7 +29,8 @@ def bake(model: HookedModel, *interventions: Intervention) -> transformers.PreTr
 
     Anything that runs the model (vLLM, llama.cpp, lm-eval) then runs the steered one. The original is left
     as it is; ``config.conceptscope`` of the result says what was baked. Its logits are those of `intervene`
-    to rounding, which in half precision is that of the weights.
+    to rounding, which in half precision is that of the weights. It is on the CPU if the original is spread
+    over several devices.
 
     What can be folded, at positions="all":
     - a constant, as `add_vector` and `concept.add` add it, at any site, if a module before it has a bias or
@@ -49,7 +50,7 @@ def bake(model: HookedModel, *interventions: Intervention) -> transformers.PreTr
         ValueError: a concept of another model, a site that the model does not have, or what cannot be folded:
             other positions, an edit that is not affine or does not say so, an affine edit of the residual
             stream that past writing bypasses, a constant where there can be no bias, an architecture that
-            norms or scales what its blocks write, a bridge, quantised or offloaded weights.
+            norms or scales what its blocks write, a bridge, or quantised weights.
 
     >>> import conceptscope as cs, torch
     >>> model = cs.load_model("tinyworld")

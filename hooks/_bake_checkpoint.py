@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 import transformers
-from torch import Tensor
+from torch import Tensor, nn
 
 from conceptscope.hooks._bake_fold import Folded
 from conceptscope.hooks._bake_layout import Layout
 from conceptscope.hooks._load import silence
+from conceptscope.hooks._offloaded import is_offloaded, whole_state
 
 _NOT_OF_LLAMA = ("model_type", "sliding_window", "use_sliding_window", "max_window_layers", "layer_types")
 
@@ -21,18 +22,28 @@ def check_weights(hf: Any) -> None:
     """Refuse weights that cannot be read and changed one by one.
 
     Raises:
-        ValueError: weights that are quantised or not in memory, or others than those of the class.
+        ValueError: weights that are quantised or missing, or others than those of the class.
     """
-    unreadable = any(weight.is_meta or not weight.is_floating_point() for weight in hf.parameters())
-    if unreadable or hf.state_dict().keys() != _expected(type(hf), hf.config).keys():
+    readable = all(map(_is_readable, hf.modules()))
+    if not readable or hf.state_dict().keys() != _expected(type(hf), hf.config).keys():
         raise ValueError(
             f"the weights are not those of a plain {type(hf).__name__} in memory: merge adapters into it, "
-            "and load it without quantisation and without offloading"
+            "and load it without quantisation"
         )
+
+
+def _is_readable(module: nn.Module) -> bool:
+    """Whether its weights are plain numbers in memory, or where accelerate fetches them from."""
+    return all(
+        weight.is_floating_point() and (is_offloaded(module) or not weight.is_meta)
+        for weight in module.parameters(recurse=False)
+    )
 
 
 def rebuilt(hf: Any, layout: Layout, folded: Folded) -> transformers.PreTrainedModel:
     """A model of its own with the folded parameters, and the original's others, in the same dtype and place.
+
+    One that is spread over devices is put together on the CPU.
 
     It is of the same class, or Llama's where only that has the biases that are needed; an embedding that
     was changed is no longer tied to the unembedding.
@@ -40,7 +51,7 @@ def rebuilt(hf: Any, layout: Layout, folded: Folded) -> transformers.PreTrainedM
     Raises:
         ValueError: biases that only Llama has, and a sliding window or a head that it does not have.
     """
-    state = {name: tensor.detach().to("cpu", copy=True) for name, tensor in hf.state_dict().items()}
+    state = whole_state(hf)
     changed = {name: tensor.to(hf.dtype) for name, tensor in folded.parameters.items()}
     model_class, config = type(hf), copy.deepcopy(hf.config)
     if folded.bias_settings and layout.as_llama:
@@ -62,7 +73,8 @@ def rebuilt(hf: Any, layout: Layout, folded: Folded) -> transformers.PreTrainedM
         model.generation_config = copy.deepcopy(hf.generation_config)
     model.name_or_path = model.config.name_or_path = hf.name_or_path
     places = {parameter.device for parameter in hf.parameters()}
-    placed: transformers.PreTrainedModel = model.eval().to(places.pop() if len(places) == 1 else "cpu")
+    together = len(places) == 1 and not any(map(is_offloaded, hf.modules()))
+    placed: transformers.PreTrainedModel = model.eval().to(places.pop() if together else "cpu")
     return placed
 
 
@@ -89,7 +101,10 @@ def _as_llama(hf: Any) -> tuple[Any, transformers.PreTrainedConfig]:
 def _tied_names(hf: Any) -> list[str]:
     """The names of the token embedding where the unembedding is the same tensor."""
     embedding, unembedding = hf.get_input_embeddings(), hf.get_output_embeddings()
-    if unembedding is None or unembedding.weight is not embedding.weight:
+    if unembedding is None:
+        return []
+    apart = is_offloaded(embedding) or is_offloaded(unembedding)  # then only the config tells
+    if not (hf.config.tie_word_embeddings if apart else unembedding.weight is embedding.weight):
         return []
     return [f"{path}.weight" for path, module in hf.named_modules() if module is embedding]
 

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from conceptscope.hooks._affine_edit import AffineEdit
+from conceptscope.hooks._offloaded import fetched
 
 
 @dataclass(eq=False)
@@ -30,10 +31,11 @@ class Writer:
     def of(cls, module: nn.Module, path: str) -> Writer:
         """The module at a path as a writer."""
         is_embedding, is_transposed = isinstance(module, nn.Embedding), not isinstance(module, nn.Linear)
-        parameters = {
-            name: part.detach().to("cpu", torch.float64, copy=True)
-            for name, part in module.named_parameters()
-        }
+        with fetched(module):
+            parameters = {
+                name: part.detach().to("cpu", torch.float64, copy=True)
+                for name, part in module.named_parameters()
+            }
         weight = parameters["weight"].T if is_transposed else parameters["weight"]
         bias = parameters.get("bias", weight.new_zeros(len(weight)))
         return cls(path, weight, bias, is_embedding or "bias" in parameters, is_embedding, is_transposed)

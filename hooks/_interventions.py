@@ -108,7 +108,7 @@ def apply(
     part = x if head is None else x[:, :, head]
     flat = part.reshape(-1, *part.shape[2:])
     given = flat.clone() if selection.rows is None else flat.index_select(0, selection.rows)
-    edited = checked_edit(intervention, intervention.edit(given, selection.where), given).to(x.dtype)
+    edited = checked_edit(intervention, intervention.edit(given, selection.where), given).to(x)
     if selection.rows is not None:
         edited = flat.index_copy(0, selection.rows, edited)
     edited = edited.reshape(part.shape)

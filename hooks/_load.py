@@ -48,7 +48,9 @@ def load_model(
         resid_post, attn_out and mlp_out; hf_kwargs are then for TransformerLens's ``RemoteBridge.boot_vllm``
         and for vLLM (``max_model_len=``, ``tensor_parallel_size=``). It was not run on a real vLLM yet, but
         on an engine that stands in for it.
-    device, dtype, revision, device_map, hf_kwargs: for ``from_pretrained``.
+    device, dtype, revision, device_map, hf_kwargs: for ``from_pretrained``. device_map ("auto", or a dict of
+        module paths) spreads a model that is larger than one device over several, main memory and disk
+        (``offload_folder=``); each site's activations then lie where its module computes.
 
     Raises:
         ImportError: backend="vllm" without vLLM.
@@ -131,6 +133,9 @@ def _from_pretrained(
             hf = _model_class(config).from_pretrained(path, **settings)
         chosen = _tokenizer(path if tokenizer is None else tokenizer, where)
     except (OSError, ValueError) as error:
+        given = settings.get("device_map")
+        if given is not None and "device_map" in str(error):
+            raise ValueError(f"device_map={given!r} is refused: {_sentence(error)}") from error
         raise OSError(_not_there(source, error)) from error
     if device is not None:
         hf = hf.to(device)

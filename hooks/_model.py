@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from conceptscope.hooks._names import Names, module_at, read_names
+from conceptscope.hooks._offloaded import device_of, fetched
 from conceptscope.hooks._site import KINDS, Site
 from conceptscope.hooks._taps import BridgeTap, ModuleTap, Tap
 
@@ -81,9 +83,18 @@ class HookedModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the model takes its inputs."""
-        parameter: torch.Tensor = next(iter(self.hf.get_input_embeddings().parameters()))
-        return parameter.device
+        """Where the model takes its inputs: with a device_map, where its embedding computes."""
+        return device_of(self.hf.get_input_embeddings())
+
+    @property
+    def unembedding(self) -> Float[Tensor, "vocab d"] | None:
+        """The matrix that makes logits of the final activations; None for a model without one."""
+        head = self.hf.get_output_embeddings()
+        if head is None:
+            return None
+        with fetched(head):
+            weight: Tensor = head.weight.detach()
+        return weight
 
     @property
     def generates(self) -> bool:

@@ -24,10 +24,9 @@ def tokens_raised_most(concept: Concept, model: HookedModel, k: int) -> list[tup
         ValueError: more than one direction, another width, or a model without unembedding.
     """
     check_single(concept)
-    unembedding = model.hf.get_output_embeddings()
-    if unembedding is None:
+    weight = model.unembedding
+    if weight is None:
         raise ValueError(f"{model.name} has no unembedding, so no tokens can be said for a direction")
-    weight = unembedding.weight.detach()
     if weight.shape[1] != concept.d:
         raise ValueError(f"{concept!r} has width {concept.d}, and the unembedding {weight.shape[1]}")
     raised = (weight @ concept.vector.to(weight)).float()
