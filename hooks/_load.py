@@ -86,7 +86,10 @@ def load_model(
 def _on_vllm(source: str, tokenizer: Any, settings: dict[str, Any]) -> HookedModel:
     given = {name: value for name, value in settings.items() if value is not None}
     path, given = _where(source, given)
-    chosen = _tokenizer(path if tokenizer is None else tokenizer, {})
+    try:
+        chosen = _tokenizer(path if tokenizer is None else tokenizer, {})
+    except (OSError, ValueError) as error:
+        raise OSError(_not_there(source, error)) from error
     return boot_vllm(path, chosen, source, given.pop("dtype", None), given)
 
 

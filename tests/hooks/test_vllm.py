@@ -268,6 +268,11 @@ def test_settings_that_are_not_for_vllm_are_refused(folder, build):
             load_model(folder("llama"), backend="vllm", **given)
 
 
+def test_a_folder_that_is_not_there_is_one_sentence(tmp_path):
+    with pytest.raises(OSError, match="there is no folder"):
+        load_model(tmp_path / "nothing", backend="vllm")
+
+
 def test_without_vllm_the_error_names_what_to_install(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(ImportError, match=r"pip install 'transformer-lens\[vllm\]'"):
