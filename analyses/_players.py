@@ -80,11 +80,27 @@ def _pieces(model: HookedModel, prompt: Prompt, players: TextPlayers) -> list[_P
     start, end = _region(prompt)
     if players == "tokens":
         inside = prompt.content if not prompt.roles else _meeting(model, prompt, start, end)
-        shown = (model.tokenizer.decode([prompt.ids[index]]).strip() for index in inside)
-        return [_Piece(text, (index,)) for text, index in zip(shown, inside, strict=True)]
+        shown = str_tokens(model, prompt)
+        return [_Piece(shown[index].strip(), (index,)) for index in inside]
     if players == "words":
         return _words(model, prompt, start, end)
     return [_span(model, prompt, given, start, end) for given in players]
+
+
+def str_tokens(model: HookedModel, prompt: Prompt) -> tuple[str, ...]:
+    """The tokens as the text has them, each with the space before it, and special ones as they are written.
+
+    Of characters that are several tokens, the first has the text.
+    """
+    decoded = [str(model.tokenizer.decode([token])) for token in prompt.ids]
+    if not prompt.offsets:
+        return tuple(decoded)
+    shown, at = [], 0
+    for index, (_, end) in enumerate(prompt.offsets):
+        inside = index in prompt.content_index
+        shown.append(prompt.text[at:end] if inside else decoded[index])
+        at = max(at, end)
+    return tuple(shown)
 
 
 def _region(prompt: Prompt) -> tuple[int, int]:

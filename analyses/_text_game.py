@@ -14,7 +14,7 @@ from conceptscope.analyses._baseline_learning import Played, learn
 from conceptscope.analyses._baselines import Baseline, fixed_baseline
 from conceptscope.analyses._coalition_batches import Asked, TextForwards
 from conceptscope.analyses._game import all_masks, check_exact, check_masks, nothing
-from conceptscope.analyses._players import Players, TextPlayers, text_players
+from conceptscope.analyses._players import Players, TextPlayers, str_tokens, text_players
 from conceptscope.analyses._targets import as_targets
 from conceptscope.analyses._tree_attention import Trie, why_no_trie
 from conceptscope.hooks import HookedModel
@@ -22,6 +22,7 @@ from conceptscope.hooks._generate import open_prompts
 from conceptscope.hooks._prompts import Text, encode
 from conceptscope.hooks._random import torch_generator
 
+_TRIE = "prefix trie"
 _COMPARED = 4
 _STEPS = 50
 _TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3, torch.bfloat16: 0.25, torch.float16: 0.05}
@@ -34,27 +35,29 @@ _SHOWN: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
 class TextGame:
     """A text whose players can be absent, and the targets' values for any coalition of them.
 
-    Made by `text_game`. ``tokens`` are the text's, as strings; ``spans`` the indices of each player's tokens,
-    ``fixed`` those of all others. ``targets`` and ``baseline`` say in words what is read and what stands for
-    an absent player (``replacement``), ``path`` how all coalitions are computed.
+    Made by `text_game`. ``tokens`` are the text's, as strings with their spaces; ``spans`` the indices of
+    each player's tokens, ``fixed`` those of all others. ``targets`` and ``baseline`` say in words what is
+    read and what stands for an absent player (``replacement``), ``path`` how all coalitions are computed.
     """
 
     def __init__(self, forwards: TextForwards, players: Players) -> None:
         model, prompt = forwards.model, forwards.prompt
         self._forwards, self._players = forwards, players
         self.text = prompt.text
-        self.tokens = tuple(model.tokenizer.decode([token]) for token in prompt.ids)
+        self.tokens = str_tokens(model, prompt)
         self.players, self.spans = players.labels, players.spans
         playing = {index for span in self.spans for index in span}
         self.fixed = tuple(index for index in range(len(prompt)) if index not in playing)
         self.targets = tuple(one.name for one in forwards.asked.readings)
         self.baseline, self.replacement = forwards.baseline.name, forwards.baseline
-        self._why_not = why_no_trie(model, prompt, forwards.asked)
+        self._found_wrong = ""
 
     @property
     def path(self) -> str:
-        """How all coalitions are computed."""
-        return f"batches: {self._why_not}" if self._why_not else "prefix trie"
+        """How all coalitions are computed, with the hooks that are on the model now."""
+        forwards = self._forwards
+        why = self._found_wrong or why_no_trie(forwards.model, forwards.prompt, forwards.asked)
+        return f"batches: {why}" if why else _TRIE
 
     @property
     def n_targets(self) -> int:
@@ -80,12 +83,12 @@ class TextGame:
         """
         check_exact(len(self.players))
         masks, forwards = all_masks(len(self.players)), self._forwards
-        if not self._why_not:
+        if self.path == _TRIE:
             trie = Trie(forwards.model, forwards.prompt, forwards.asked, forwards.baseline, self.spans)
             found = trie.all_values(done)
             if self._is_right(found, masks):
                 return found
-            self._why_not = "the trie did not give what plain forward passes give"
+            self._found_wrong = "the trie did not give what plain forward passes give"
         return self.values(masks, done)
 
     def _is_right(self, found: Float64[Tensor, "target mask"], masks: Bool[Tensor, "mask player"]) -> bool:
