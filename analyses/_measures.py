@@ -138,13 +138,13 @@ def position_of(concept: Concept) -> Position:
 
 def _raised_most(model: HookedModel, concept: Concept) -> list[int]:
     """The tokens whose unembedding has the greatest product with the concept's vector."""
-    unembedding = model.hf.get_output_embeddings()
-    if unembedding is None or unembedding.weight.shape[1] != concept.d:
+    unembedding = model.unembedding
+    if unembedding is None or unembedding.shape[1] != concept.d:
         raise ValueError(
             f"what {concept!r} raises cannot be read off the unembedding of {model.name}, so say what to "
             f"measure: {_CHOICES}"
         )
-    raised = unembedding.weight.detach() @ concept.vector.to(unembedding.weight)
+    raised = unembedding @ concept.vector.to(unembedding)
     top: list[int] = raised.topk(min(_RAISED, len(raised))).indices.tolist()
     return top
 
