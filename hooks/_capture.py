@@ -36,8 +36,8 @@ def capture(
     """What the model computes at some sites, one row an example, in the order given.
 
     Shapes: (example, d) for each site; (example, head, d_head) for all heads of z, q, k and v. The last
-    block's resid_post is before the final norm. Tensors stay where
-    the site's layer computes (with vLLM, in main memory), in the model's dtype.
+    block's resid_post is before the final norm. Tensors stay where the site's layer computes (with
+    vLLM, in main memory), in the model's dtype.
     examples: texts, Examples, or an ExampleStream; what an ExampleStream reads (a generator, a data set of
         the `datasets` library) may be given as it is.
     position: the token to read, counted without special tokens; "mean" averages these; "all", a span, a
