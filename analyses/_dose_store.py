@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -21,6 +20,9 @@ from conceptscope.hooks._whole_file import whole_file
 _SETTINGS = "settings.json"
 _LONG = ("prompts", "interventions", "texts of the untouched model", "generator")
 """Settings whose values say nothing to a reader."""
+
+_MEASURED = ("interventions", "measure of the untouched model")
+"""Settings that may differ by rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,16 +115,15 @@ def _told(plan: Planned) -> list[float]:
 
 def _different(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     for name in now:
-        if not _same(before.get(name), now[name]):
+        if not _same(name, before.get(name), now[name]):
             yield f"other {name}" if name in _LONG else f"{name} {before.get(name)}, now {now[name]}"
 
 
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-3, abs_tol=1e-3)
-    return bool(one == other)
+def _same(name: str, one: Any, other: Any) -> bool:
+    if name not in _MEASURED:
+        return bool(one == other)
+    flat = [np.ravel(value) for value in (one, other)] if one is not None else []
+    return len(flat) == 2 and flat[0].shape == flat[1].shape and np.allclose(*flat, rtol=1e-3, atol=1e-3)
 
 
 def _read(path: Path) -> Written:

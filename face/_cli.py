@@ -98,7 +98,7 @@ def capture(
     model: Model,
     data: Annotated[str, typer.Option(help="A .csv or .jsonl file, or a built-in set: 'sentiment'.")],
     out: Annotated[
-        Path, typer.Option(help="The folder for the activations; a part of them is gone on with.")
+        Path, typer.Option(help="The folder for the activations; what is there already is not done again.")
     ],
     text: Annotated[str, typer.Option(help="The column of the texts.")] = "text",
     label: Annotated[
@@ -171,7 +171,7 @@ def dose(
         bool, typer.Option("--force", help="Use a concept that was found in another model.")
     ] = False,
 ) -> None:
-    """Measure what adding a concept does and breaks at each strength, beside random directions."""
+    """Measure what adding a concept does and breaks; the same command goes on where it stopped."""
     from conceptscope._dose_command import Settings, run_dose
 
     settings = Settings(strengths, measure, towards, tokens, directions, kl, force)

@@ -80,6 +80,7 @@ def test_what_is_there_is_not_measured_again(run: Run, monkeypatch: pytest.Monke
         ({"max_new_tokens": 5}, "max_new_tokens 4, now 5"),
         ({"measure": "happy"}, "measure log-odds of 'smile', now log-odds of 'happy'"),
         ({"strengths": (0, 1, 3)}, "strengths [0.0, 1.0, 2.0], now [0.0, 1.0, 3.0]"),
+        ({"strengths": (0, 1, 2.0001)}, "strengths [0.0, 1.0, 2.0], now [0.0, 1.0, 2.0001]"),
         ({"generator": 1}, "(other generator)"),
         ({"temperature": 1.0}, "temperature 0.0, now 1.0"),
     ],

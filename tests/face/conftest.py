@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,3 +74,23 @@ def start() -> Callable[..., subprocess.Popen[str]]:
         )
 
     return popen
+
+
+@pytest.fixture(scope="session")
+def interrupted(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., str]:
+    """``interrupted(ready, *arguments)``: a command stopped by Ctrl-C once ready() holds; what it said."""
+
+    def run(ready: Callable[[], bool], *arguments: str) -> str:
+        process = start(*arguments)
+        deadline = time.monotonic() + 120
+        while not ready():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 130
+        assert "Traceback" not in err
+        return err
+
+    return run
