@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +19,7 @@ from conceptscope.hooks._site import Site
 
 _PER_EXAMPLE = ("labels", "groups", "pairs", "contexts")
 _FAR = 4
-"""Rows that lie this far apart are gathered one by one, and not with what is between them."""
+"""Rows that lie this far apart are read without what is between them."""
 
 _AGAIN = "run the same capture into it again, which repairs it"
 
@@ -76,10 +77,6 @@ class Shelf:
 
     def copied(self, site: Site, rows: Rows) -> Tensor:
         """Rows of a site in memory of their own."""
-        if rows:
-            low, high = _ends(rows)
-            if high - low > _FAR * len(rows):
-                return self.mapped(site, list(rows))
         return self._read(self.sites[site], rows)
 
     def known(self, rows: Rows) -> dict[str, Any]:
@@ -114,8 +111,20 @@ class Shelf:
             return self._column(name).read(0, 0)
         self._check(name, rows)
         low, high = _ends(rows)
+        if high - low > _FAR * len(rows):
+            return self._read_apart(name, rows)
         near = self._column(name).read(low, high + 1)
         return near if rows == range(low, low + len(near)) else near[[row - low for row in rows]]
+
+    def _read_apart(self, name: str, rows: Rows) -> Tensor:
+        """Rows with much between them: those that are near one another are read together."""
+        ascending = sorted(set(rows))
+        cuts = [at for at in range(1, len(ascending)) if ascending[at] - ascending[at - 1] > _FAR]
+        runs = [ascending[first:end] for first, end in itertools.pairwise([0, *cuts, len(ascending)])]
+        column = self._column(name)
+        read = [column.read(run[0], run[-1] + 1)[[row - run[0] for row in run]] for run in runs]
+        place = {row: number for number, row in enumerate(ascending)}
+        return torch.cat(read)[[place[row] for row in rows]]
 
     def _check(self, name: str, rows: Rows) -> None:
         if isinstance(rows, range) and rows:

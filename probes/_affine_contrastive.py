@@ -150,7 +150,7 @@ class AffineContrastive:
         self, encoder: Encoder, sets: Environments, source: dict[str, Any]
     ) -> Concept | EncodedConcept:
         name, settings = "/".join(sets.names), asdict(self)
-        base = Rows(sets.data.site, sets.base, sets.data.activations)
+        base = Rows(sets.data.site, sets.data.activations, sets.base)
         if self.encoder == "linear":
             centred = base.x - base.x.mean(0)
             reading = encoder.linear

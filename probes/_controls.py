@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+from jaxtyping import Int
 
 _TRIES = 100
 
@@ -78,30 +76,3 @@ def control_task_codes(
         if all(len(set(task[fold != held])) == len(set(codes)) for held in set(fold.tolist())):
             return task
     raise ValueError(f"{len(known)} types are too few for a control task: leave types out")
-
-
-def random_direction_accuracy(
-    x: Float[Tensor, "example d"],
-    codes: Int[Tensor, " example"],
-    fold: Int[Tensor, " example"],
-    rng: np.random.Generator,
-    *,
-    draws: int = 20,
-) -> float:
-    """Held-out accuracy along random directions with the activations' covariance, averaged over draws.
-
-    The class with the nearest mean is predicted, means being those of the training folds: with two classes,
-    a threshold and a sign on one direction; with more, as many directions at once as there are classes.
-    """
-    classes = int(codes.max()) + 1
-    k = 1 if classes == 2 else classes
-    centred = x - x.mean(0)
-    weights = torch.as_tensor(rng.standard_normal((len(x), draws * k))).to(x)
-    along = (centred @ (centred.T @ weights)).reshape(len(x), draws, k)
-    right = 0.0
-    for held in fold.unique().tolist():  # type: ignore[no-untyped-call]
-        train, test = fold != held, fold == held
-        means = torch.stack([along[train & (codes == code)].mean(0) for code in range(classes)])
-        nearest = torch.cdist(along[test].transpose(0, 1), means.transpose(0, 1)).argmin(-1)
-        right += (nearest == codes[test]).double().mean(0).sum().item()
-    return right / len(x)

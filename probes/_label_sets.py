@@ -62,12 +62,13 @@ class LabelSets:
         return cls(codes, classes, cluster, fold, folds, shuffled, tasks, int(rng.integers(2**62)))
 
     @property
-    def _all(self) -> list[Int[np.ndarray, " example"]]:
-        return [self.codes, *self.shuffled, *self.control_tasks]
+    def all(self) -> Int[np.ndarray, "set example"]:
+        """The true class numbers, those of each shuffle and those of each control task."""
+        return np.stack([self.codes, *self.shuffled, *self.control_tasks])
 
     def problems(self) -> Problems:
         """The fits to make: each set of labels without each fold, and at last the true ones on all rows."""
-        sets = torch.from_numpy(np.stack(self._all))
+        sets = torch.from_numpy(self.all)
         kept = torch.from_numpy(self.fold) != torch.arange(self.folds)[:, None]
         train = torch.cat([kept.repeat(len(sets), 1), torch.ones_like(kept[:1])])
         return Problems(train, torch.cat([sets.repeat_interleave(self.folds, 0), sets[:1]]))
@@ -76,4 +77,4 @@ class LabelSets:
         """For each set of labels the scores of each row by the fit that did not see it."""
         rows = torch.arange(len(self.fold))
         own = torch.from_numpy(self.fold)
-        return [scores[number * self.folds + own, rows].cpu().numpy() for number in range(len(self._all))]
+        return [scores[number * self.folds + own, rows].cpu().numpy() for number in range(len(self.all))]

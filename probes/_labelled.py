@@ -26,7 +26,7 @@ class Labelled(Rows):
     @cached_property
     def _coded(self) -> tuple[Int[Tensor, " example"], tuple[Any, ...]]:
         codes, classes = label_codes(self.activations)
-        return codes.to(self.x.device), classes
+        return codes.to(self.first.device), classes
 
     @property
     def codes(self) -> Int[Tensor, " example"]:
@@ -53,8 +53,12 @@ class Labelled(Rows):
         method: str,
         settings: Mapping[str, Any] | None = None,
         link: Link | None = None,
+        mean: Float[Tensor, " d"] | None = None,
+        scale: Float[Tensor, " concept"] | None = None,
     ) -> Concept:
-        """The concept of these classes with these directions, its scale and mean taken from the rows.
+        """The concept of these classes with these directions.
+
+        mean, scale: those of the rows and of their readings, where they are known already.
 
         Raises:
             ValueError: a reading that is the same for every row.
@@ -71,6 +75,8 @@ class Labelled(Rows):
             settings=settings,
             link=link,
             source={"class_counts": counts},
+            mean=mean,
+            scale=scale,
         )
 
 

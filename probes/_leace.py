@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from conceptscope.hooks import Activations, Site
 from conceptscope.probes._concept import Concept
-from conceptscope.probes._covariance import Shrinkage, check_shrinkage, inner_products, ledoit_wolf, whiten
+from conceptscope.probes._covariance import Scatter, Shrinkage, check_shrinkage, share, whiten
+from conceptscope.probes._fold_scatter import scatter_within
+from conceptscope.probes._folded import Folded, FoldFits, fit_whole
 from conceptscope.probes._labelled import Labelled
-from conceptscope.probes._least_squares import ridge_coefficients
+from conceptscope.probes._least_squares import ridge_coefficients, solved
 
 
 @dataclass(frozen=True)
@@ -62,25 +66,60 @@ class Leace:
                 hardly shrunk, or activations that are NaN, infinite or the same in every row.
         """
         data = Labelled.of(activations, site)
-        member = torch.nn.functional.one_hot(data.codes).to(data.x)
-        if len(data.classes) == 2:
-            member = member[:, 1:]
-        own, rest = member / member.sum(0), (1 - member) / (1 - member).sum(0)
-        centred = data.x - data.x.mean(0)
-        inner = inner_products(centred)
-        free = len(centred) - 1
-        shrinkage = ledoit_wolf(centred, inner, free) if self.shrinkage == "auto" else self.shrinkage
-        steering = (own - rest).T @ centred
-        if shrinkage > 0:
-            reading = whiten(steering, centred, inner, shrinkage)
-        else:
-            reading = len(centred) * ridge_coefficients(centred, own - rest, 0.0)
-        middle = (own + rest).T @ data.x / 2
-        return data.concept(
-            self,
-            reading,
-            steering,
-            (reading * middle).sum(1),
-            method="least-squares erasure",
-            settings={"shrinkage": shrinkage},
-        )
+        return fit_whole(self, data, data.codes, len(data.classes))
+
+    def fit_folds(self, folded: Folded) -> FoldFits:
+        """The fits on all training sets, from the means of their classes and the scatter of their rows.
+
+        Raises:
+            ValueError: as in `fit`.
+        """
+        scatter = scatter_within(folded.pooled())
+        own, rest = (part[:, :, -folded.n_concepts :] for part in _own_and_rest(folded))
+        steering = own - rest
+        reading = torch.empty_like(steering)
+        for rows in range(len(folded.kept)):
+            around = scatter(rows, 0)
+            shrinkage = share(self.shrinkage, around, around.n - 1)
+            if shrinkage > 0:
+                found = whiten(steering[rows].flatten(0, 1), around, shrinkage)
+            else:
+                found = _least_squares(folded, around, rows, steering[rows].flatten(0, 1))
+            reading[rows] = found.view_as(reading[rows])
+        offset = (reading * (own + rest) / 2).sum(-1)
+
+        def concept(scale: Float[Tensor, " concept"]) -> Concept:
+            return folded.data.concept(
+                self,
+                reading[-1, 0],
+                steering[-1, 0],
+                offset[-1, 0],
+                method="least-squares erasure",
+                settings={"shrinkage": shrinkage},
+                mean=folded.sums.mean,
+                scale=scale,
+            )
+
+        return FoldFits(reading, offset, concept)
+
+
+def _own_and_rest(
+    folded: Folded,
+) -> tuple[Float[Tensor, "training set class d"], Float[Tensor, "training set class d"]]:
+    """The mean of each class, and that of all other rows."""
+    counts, means = folded.counts[..., None], folded.means
+    weighted = counts * (means - folded.sums.mean)
+    others = (weighted.sum(2, keepdim=True) - weighted) / (counts.sum(2, keepdim=True) - counts)
+    return means, folded.sums.mean + others
+
+
+def _least_squares(
+    folded: Folded, around: Scatter, rows: int, steering: Float[Tensor, "vector d"]
+) -> Float[Tensor, "vector d"]:
+    """The steering directions times the pseudo-inverse of the covariance."""
+    if around.rows is None:
+        return around.n * solved(around.inner, steering.T, 0.0).T
+    member = torch.nn.functional.one_hot(folded.codes[:, folded.training_rows(rows)], folded.n_classes)
+    member = member[..., -folded.n_concepts :].to(steering)
+    targets = member / member.sum(1, keepdim=True) - (1 - member) / (1 - member).sum(1, keepdim=True)
+    return around.n * ridge_coefficients(around.rows, targets.transpose(1, 2).flatten(0, 1).T, 0.0)

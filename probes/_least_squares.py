@@ -18,8 +18,8 @@ def ridge_coefficients(
     """
     inner = inner_products(x)
     if len(x) >= x.shape[1]:
-        return _solved(inner, x.T @ targets, penalty).T
-    return (x.T @ _solved(inner, targets, penalty)).T
+        return solved(inner, x.T @ targets, penalty).T
+    return (x.T @ solved(inner, targets, penalty)).T
 
 
 def ridge_readings(
@@ -44,15 +44,15 @@ def ridge_readings(
         if len(x) >= x.shape[1]:
             left_out = centred[~rows]
             within = inner + len(x) * torch.outer(middle, middle) - left_out.T @ left_out
-            found.append(centred @ _solved(within, centred[rows].T @ deviations, penalty))
+            found.append(centred @ solved(within, centred[rows].T @ deviations, penalty))
         else:
             along = inner[:, rows] - inner[:, rows].mean(1, keepdim=True)
             along -= along[rows].mean(0)
-            found.append(along @ _solved(along[rows], deviations, penalty))
+            found.append(along @ solved(along[rows], deviations, penalty))
     return torch.stack(found)
 
 
-def _solved(
+def solved(
     inner: Float[Tensor, "side side"], right: Float[Tensor, "side target"], penalty: float
 ) -> Float[Tensor, "side target"]:
     """(inner + penalty)^-1 right, with the pseudo-inverse where the penalty is lost in rounding."""

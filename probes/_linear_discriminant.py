@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jaxtyping import Float
+from torch import Tensor
+
 from conceptscope.hooks import Activations, Site
 from conceptscope.probes._concept import Concept
-from conceptscope.probes._covariance import Shrinkage, check_shrinkage, inner_products, ledoit_wolf, whiten
+from conceptscope.probes._covariance import Scatter, Shrinkage, check_shrinkage, share, whiten
+from conceptscope.probes._fold_scatter import scatter_within
+from conceptscope.probes._folded import Folded, FoldFits, fit_whole
 from conceptscope.probes._labelled import Labelled
 from conceptscope.probes._mean_difference import mean_differences
 
@@ -61,29 +66,53 @@ class LinearDiscriminant:
                 in every row.
         """
         data = Labelled.of(activations, site)
-        means = data.class_means()
-        within = data.x - means[data.codes]
-        if within.norm() <= _ROUNDING * data.x.norm():
-            raise ValueError(
-                f"the examples of each class are all the same at {data.site}, so that there is no covariance "
-                "within classes: use MeanDifference()"
-            )
-        inner = inner_products(within)
-        freedom = len(within) - len(means)
-        shrinkage = ledoit_wolf(within, inner, freedom) if self.shrinkage == "auto" else self.shrinkage
+        return fit_whole(self, data, data.codes, len(data.classes))
 
-        centre = means.mean(0)
-        apart = means - centre if len(means) > 2 else means[1:] - means[:1]
-        reading = whiten(apart, within, inner, shrinkage)
-        half = (reading * apart).sum(1) / 2
-        offset = reading @ centre + half - half.mean()
-        steering = mean_differences(means)[0][-len(reading) :]
-        return data.concept(
-            self,
-            reading,
-            steering,
-            offset,
-            method="linear discriminant",
-            settings={"shrinkage": shrinkage},
-            link="logit",
+    def fit_folds(self, folded: Folded) -> FoldFits:
+        """The fits on all training sets, from the means and the scatter of their classes.
+
+        Raises:
+            ValueError: as in `fit`.
+        """
+        scatter, k = scatter_within(folded), folded.n_concepts
+        reading = folded.means[:, :, :k].clone()
+        offset = reading[..., 0].clone()
+        for rows, labels in folded.problems:
+            means, within = folded.means[rows, labels], scatter(rows, labels)
+            _check_varied(folded, within, rows, labels)
+            shrinkage = share(self.shrinkage, within, within.n - len(means))
+            reading[rows, labels], offset[rows, labels] = _boundary(means, within, shrinkage)
+
+        def concept(scale: Float[Tensor, " concept"]) -> Concept:
+            return folded.data.concept(
+                self,
+                reading[-1, 0],
+                mean_differences(means)[0][-k:],
+                offset[-1, 0],
+                method="linear discriminant",
+                settings={"shrinkage": shrinkage},
+                link="logit",
+                mean=folded.sums.mean,
+                scale=scale,
+            )
+
+        return FoldFits(reading, offset, concept)
+
+
+def _check_varied(folded: Folded, within: Scatter, rows: int, labels: int) -> None:
+    between = folded.counts[rows, labels] @ folded.means[rows, labels].square().sum(1)
+    if within.square <= _ROUNDING**2 * (between.item() + within.square):
+        raise ValueError(
+            f"the examples of each class are all the same at {folded.data.site}, so that there is no "
+            "covariance within classes: use MeanDifference()"
         )
+
+
+def _boundary(
+    means: Float[Tensor, "class d"], within: Scatter, shrinkage: float
+) -> tuple[Float[Tensor, "concept d"], Float[Tensor, " concept"]]:
+    centre = means.mean(0)
+    apart = means - centre if len(means) > 2 else means[1:] - means[:1]
+    reading = whiten(apart, within, shrinkage)
+    half = (reading * apart).sum(1) / 2
+    return reading, reading @ centre + half - half.mean()

@@ -11,6 +11,7 @@ from torch import Tensor
 from conceptscope.hooks import Activations, Site
 from conceptscope.probes._concept import Concept
 from conceptscope.probes._fits import Fits, Problems, in_deviations, trained_on
+from conceptscope.probes._folded import Folded, FoldFits, fit_whole
 from conceptscope.probes._labelled import Labelled
 
 
@@ -39,27 +40,38 @@ class MeanDifference:
             ValueError: no labels, one class, class means that coincide, or activations that are NaN,
                 infinite or the same in every row.
         """
-        return self._concept(Labelled.of(activations, site))
+        return self._fit(Labelled.of(activations, site))
 
-    def _concept(self, data: Labelled) -> Concept:
-        directions, middles = mean_differences(data.class_means())
-        if len(data.classes) == 2:
-            directions, middles = directions[1:], middles[1:]
-        offset = (directions * middles).sum(1)
-        return data.concept(self, directions, directions, offset, method="mean difference")
+    def _fit(self, data: Labelled) -> Concept:
+        return fit_whole(self, data, data.codes, len(data.classes))
+
+    def fit_folds(self, folded: Folded) -> FoldFits:
+        """The fits on all training sets, from the means of their classes."""
+        reading, offset = _boundaries(folded.means)
+
+        def concept(scale: Float[Tensor, " concept"]) -> Concept:
+            return folded.data.concept(
+                self,
+                reading[-1, 0],
+                reading[-1, 0],
+                offset[-1, 0],
+                method="mean difference",
+                mean=folded.sums.mean,
+                scale=scale,
+            )
+
+        return FoldFits(reading, offset, concept)
 
     def fit_many(self, data: Labelled, problems: Problems) -> Fits:
         """All problems' fits, from one product with the activations."""
         member = torch.nn.functional.one_hot(problems.codes, len(data.classes)).to(data.x)
         member = member * problems.train[..., None]
         means = torch.einsum("pnc,nd->pcd", member / member.sum(1, keepdim=True), data.x)
-        directions, middles = mean_differences(means)
-        if len(data.classes) == 2:
-            directions, middles = directions[:, 1:], middles[:, 1:]
-        scores = torch.einsum("nd,pcd->pnc", data.x, directions) - (directions * middles).sum(-1)[:, None]
+        reading, offset = _boundaries(means)
+        scores = torch.einsum("nd,pkd->pnk", data.x, reading) - offset[:, None]
         return Fits(
             in_deviations(scores, problems.train),
-            lambda number: self._concept(trained_on(data, problems, number)),
+            lambda number: self._fit(trained_on(data, problems, number)),
         )
 
 
@@ -69,3 +81,13 @@ def mean_differences(
     """For each class its mean minus the mean of the others' means, and the point halfway between."""
     others = (means.sum(-2, keepdim=True) - means) / (means.shape[-2] - 1)
     return means - others, (means + others) / 2
+
+
+def _boundaries(
+    means: Float[Tensor, "... class d"],
+) -> tuple[Float[Tensor, "... concept d"], Float[Tensor, "... concept"]]:
+    """The directions, one for two classes and one each for more, and where halfway is along them."""
+    directions, middles = mean_differences(means)
+    if means.shape[-2] == 2:
+        directions, middles = directions[..., 1:, :], middles[..., 1:, :]
+    return directions, (directions * middles).sum(-1)

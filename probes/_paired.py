@@ -24,7 +24,7 @@ class Paired(Labelled):
     @cached_property
     def in_order(self) -> Int[Tensor, "side pair"]:
         """The numbers of each pair's two rows, in the order of the rows."""
-        return pair_rows(self.activations).to(self.x.device)
+        return pair_rows(self.activations).to(self.first.device)
 
     @cached_property
     def positive_first(self) -> Int[Tensor, "side pair"]:
@@ -46,6 +46,12 @@ class Paired(Labelled):
                 "in a pair, or leave the pair out"
             )
         return self.in_order.gather(0, codes.argsort(0, descending=True))
+
+    @cached_property
+    def sides(self) -> Int[Tensor, " example"]:
+        """1 for the first of a pair's rows in `positive_first`, and 0 for the second."""
+        first, _ = self.positive_first
+        return torch.zeros(len(self), dtype=torch.int64, device=first.device).index_fill(0, first, 1)
 
 
 def pair_rows(activations: Activations) -> Int[Tensor, "side pair"]:

@@ -75,7 +75,7 @@ class PairwiseValues:
         pairs = torch.combinations(number.unique())  # type: ignore[no-untyped-call]
         low, high = number == pairs[:, :1], number == pairs[:, 1:]
         labels = (number > 0).tolist()
-        path = LogisticPath.of(Labelled(data.site, data.x, data.activations.with_labels(labels)), _STEPS)
+        path = LogisticPath.of(Labelled(data.site, data.activations.with_labels(labels), data.x), _STEPS)
         found = path.solve(Problems(low | high, high.long()), data.x.new_full((len(pairs),), self.C))
         return torch.cat([path.weights(found, pair)[0] for pair in range(len(pairs))]).mean(0)
 

@@ -10,12 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from conceptscope.hooks import Activations, Site
-from conceptscope.probes._axis import Axis, axis_fits
 from conceptscope.probes._concept import Concept
 from conceptscope.probes._covariance import inner_products
-from conceptscope.probes._fits import Fits, Problems
-from conceptscope.probes._labelled import Labelled
+from conceptscope.probes._folded import Folded, FoldFits, fit_whole
 from conceptscope.probes._paired import Paired
+from conceptscope.probes._spaces import gram
 
 
 @dataclass(frozen=True)
@@ -51,30 +50,68 @@ class PrincipalDirection:
                 same in every row.
         """
         data = Paired.of(activations, site)
-        return self._concept(data, self._axis(data))
+        return fit_whole(self, data, data.sides, 2)
 
-    def fit_many(self, data: Labelled, problems: Problems) -> Fits:
-        """All problems' fits, those of the same rows from one decomposition.
+    def fit_folds(self, folded: Folded) -> FoldFits:
+        """The fits on all training sets, from the scatter of their pairs' differences and the class means.
 
         Raises:
             ValueError: as in `fit`.
         """
-        return axis_fits(data, problems, self._axis, self._concept)
+        data = Paired(folded.data.site, folded.data.activations)
+        apart = folded.means[:, :, 1] - folded.means[:, :, 0]
+        direction = _components(folded, data)
+        rises = torch.einsum("tsd,td->ts", apart, direction) >= 0
+        reading = (torch.where(rises, 1, -1)[..., None] * direction[:, None])[:, :, None]
+        offset = torch.einsum("tskd,td->tsk", reading, folded.middles)
 
-    def _axis(self, data: Paired) -> Axis:
-        first, second = data.x[data.in_order]
-        direction = principal_component(first - second)
-        return Axis(direction, direction, (first + second).mean(0) / 2 @ direction)
+        def concept(scale: Float[Tensor, " concept"]) -> Concept:
+            make = data.make_concept if data.activations.labels is None else data.concept
+            return make(
+                self,
+                reading[-1, 0],
+                reading[-1, 0],
+                offset[-1, 0],
+                method="principal direction",
+                mean=folded.sums.mean,
+                scale=scale,
+            )
 
-    def _concept(self, data: Paired, axis: Axis) -> Concept:
-        return axis.concept(data, self, method="principal direction")
+        return FoldFits(reading, offset, concept)
+
+
+def _components(folded: Folded, data: Paired) -> Float[Tensor, "training d"]:
+    """The principal component of the pairs' differences in each training set."""
+    pairs = data.positive_first
+    if folded.sizes.min() < 2 * data.d:
+        chosen = [pairs[:, folded.training_rows(rows)[pairs[0]]] for rows in range(len(folded.kept))]
+        return torch.stack([principal_component(data.x[first] - data.x[second]) for first, second in chosen])
+    parts = folded.kept.shape[1]
+    inner = folded.kept.new_zeros(parts, data.d, data.d)
+    for rows, x in data.blocks(pairs.T.flatten().tolist()):
+        apart = x[::2] - x[1::2]
+        for number, own in folded.parts_of(rows[::2]):
+            inner[number] += gram(apart[own].T)
+    return torch.stack(
+        [
+            principal_axis(torch.tensordot(kept, inner, 1)) / math.sqrt(size / 2)
+            for kept, size in zip(folded.kept, folded.sizes.tolist(), strict=True)
+        ]
+    )
 
 
 def principal_component(rows: Float[Tensor, "row d"]) -> Float[Tensor, " d"]:
     """The direction of the greatest mean square, not centred, its length the root of that."""
-    square, axes = torch.linalg.eigh(inner_products(rows))
+    inner = inner_products(rows)
     if len(rows) < rows.shape[1]:
-        direction: Tensor = rows.T @ axes[:, -1]
+        direction: Tensor = rows.T @ torch.linalg.eigh(inner)[1][:, -1]
     else:
-        direction = axes[:, -1] * square[-1].clamp_min(0).sqrt()
+        direction = principal_axis(inner)
     return direction / math.sqrt(len(rows))
+
+
+def principal_axis(inner: Float[Tensor, "d d"]) -> Float[Tensor, " d"]:
+    """The direction of the greatest sum of squares, given the inner products, its length the root of that."""
+    square, axes = torch.linalg.eigh(inner)
+    direction: Tensor = axes[:, -1] * square[-1].clamp_min(0).sqrt()
+    return direction

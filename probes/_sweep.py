@@ -12,15 +12,17 @@ from jaxtyping import Float, Int
 from conceptscope.hooks import Activations, Site
 from conceptscope.hooks._random import numpy_generator, torch_generator
 from conceptscope.probes._concept import Concept
-from conceptscope.probes._controls import random_direction_accuracy
 from conceptscope.probes._extractor import Extractor, ValueExtractor, check_extractor
-from conceptscope.probes._fits import Problems, fit_many
+from conceptscope.probes._fits import fit_many
+from conceptscope.probes._fold_scores import FoldScores
+from conceptscope.probes._folded import FitsFolds, Folded
 from conceptscope.probes._held_out import HeldOut, predicted
 from conceptscope.probes._label_sets import LabelSets
 from conceptscope.probes._labelled import Labelled
 from conceptscope.probes._permutations import Permutations
 from conceptscope.probes._probe_sweep import ProbeSweep, SiteScore
-from conceptscope.probes._rows import usable_rows
+from conceptscope.probes._random_accuracy import RandomAccuracy
+from conceptscope.probes._random_directions import RandomDirections
 from conceptscope.probes._shares import measure
 from conceptscope.probes._sweep_values import sweep_values
 from conceptscope.probes._value_sweep import ValueSweep
@@ -76,6 +78,11 @@ def sweep(
     An extractor for labels that are numbers (`Ridge`, `PairwiseValues`) gets a `ValueSweep`: R squared and
     rank correlation in place of accuracy and AUROC, without permutations and types.
 
+    Activations in a store may be larger than memory. `MeanDifference`, `LinearDiscriminant`, `Leace` and
+    `PrincipalDirection` read a block of rows at a time: what stays are sums, one d x d matrix for each fold
+    where they need one, and a few numbers for each row and set of labels. All other extractors take one site
+    at a time into memory.
+
     Raises:
         TypeError: something that is no extractor.
         ValueError: no labels, one class, a class in fewer groups than there are folds, one group that spans
@@ -91,8 +98,9 @@ def sweep(
             raise ValueError(f"{extractor!r} predicts numbers: leave permutations and types out")
         return sweep_values(activations, extractor, folds=folds, controls=controls, generator=generator)
     state = torch_generator(generator).get_state()
-    for site in activations.sites:
-        usable_rows(activations, site)
+    if not isinstance(extractor, FitsFolds):
+        for site in activations.sites:
+            Labelled.of(activations, site).check()
     sets = LabelSets.draw(
         activations,
         folds,
@@ -101,8 +109,7 @@ def sweep(
         types=types,
         rng=numpy_generator(generator),
     )
-    problems = sets.problems()
-    found = [_at(activations, site, extractor, sets, problems, controls) for site in activations.sites]
+    found = [_at(activations, site, extractor, sets, controls) for site in activations.sites]
     measured = [at.score for at in found]
     if permutations:
         measured = Permutations.of(sets, [at.held_out for at in found]).corrected(measured)
@@ -127,27 +134,61 @@ class _AtSite(NamedTuple):
 
 
 def _at(
-    activations: Activations,
-    site: Site,
-    extractor: Extractor,
-    sets: LabelSets,
-    problems: Problems,
-    controls: bool,
+    activations: Activations, site: Site, extractor: Extractor, sets: LabelSets, controls: bool
 ) -> _AtSite:
     data = Labelled.of(activations, site)
-    fits = fit_many(extractor, data, problems)
-    held_out = sets.held_out(fits.scores.values)
-    accuracy = {"shuffled": float("nan"), "random_direction": float("nan"), "control_task": float("nan")}
+    n_classes = len(sets.classes)
+    random = RandomDirections(sets.seed, 1 if n_classes == 2 else n_classes) if controls else None
+    codes, fold = torch.from_numpy(sets.all), torch.from_numpy(sets.fold)
+    if isinstance(extractor, FitsFolds):
+        folded = Folded.without_each(data, codes, n_classes, fold, random)
+        held_out, scale, concept, right = _by_blocks(extractor, folded)
+    else:
+        folded = Folded.without_each(data, codes[:1], n_classes, fold, random)
+        held_out, scale, concept, right = _at_once(extractor, folded, sets)
+    accuracy = {"shuffled": float("nan"), "random_direction": right, "control_task": float("nan")}
     if controls:
         accuracy["shuffled"] = _mean_right(held_out[1:], sets.shuffled)
-        codes, fold = data.codes, torch.as_tensor(sets.fold).to(data.x.device)
-        rng = np.random.default_rng(sets.seed)
-        accuracy["random_direction"] = random_direction_accuracy(data.x, codes, fold, rng)
     if sets.control_tasks:
         accuracy["control_task"] = _mean_right(held_out[1 + len(sets.shuffled) :], sets.control_tasks)
-    scale = fits.scores.scale[: sets.folds].cpu().numpy()
-    score = _score(data.site, held_out[0], sets, accuracy)
-    return _AtSite(score, held_out, scale, fits.concept(len(problems) - 1))
+    return _AtSite(_score(data.site, held_out[0], sets, accuracy), held_out, scale, concept)
+
+
+class _Found(NamedTuple):
+    """The held-out scores of each set of labels, their unit, the concept of all rows, and a control."""
+
+    held_out: list[Float[np.ndarray, "example k"]]
+    scale: Float[np.ndarray, " fold"]
+    concept: Concept
+    random_direction: float
+
+
+def _by_blocks(extractor: FitsFolds, folded: Folded) -> _Found:
+    """Fits from sums over the rows, of which one block is in memory at a time."""
+    scores = FoldScores(extractor, folded, extractor.fit_folds(folded))
+    right = _read_again(folded, scores)
+    scale, values = scores.scale[:-1], scores.values
+    values[0] /= scale[folded.part][:, None]
+    return _Found(list(values.cpu().numpy()), scale.cpu().numpy(), scores.concept(), right)
+
+
+def _at_once(extractor: Extractor, folded: Folded, sets: LabelSets) -> _Found:
+    """Fits by an extractor that wants all rows of the site."""
+    problems = sets.problems()
+    fits = fit_many(extractor, folded.data, problems)
+    held_out, scale = sets.held_out(fits.scores.values), fits.scores.scale[: sets.folds].cpu().numpy()
+    return _Found(held_out, scale, fits.concept(len(problems) - 1), _read_again(folded))
+
+
+def _read_again(folded: Folded, *readers: FoldScores) -> float:
+    """Give each block of the rows to the readers; the accuracy along random directions, if wanted."""
+    directions = folded.sums.directions
+    random = None if directions is None else RandomAccuracy(folded, directions)
+    for rows, x in folded.data.blocks():
+        for reader in (*readers, random):
+            if reader:
+                reader.see(rows, x)
+    return random.value if random else float("nan")
 
 
 def _mean_right(
