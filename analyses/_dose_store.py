@@ -120,10 +120,10 @@ def _different(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
 
 
 def _same(name: str, one: Any, other: Any) -> bool:
-    if name not in _MEASURED:
+    if name not in _MEASURED or one is None:
         return bool(one == other)
-    flat = [np.ravel(value) for value in (one, other)] if one is not None else []
-    return len(flat) == 2 and flat[0].shape == flat[1].shape and np.allclose(*flat, rtol=1e-3, atol=1e-3)
+    then, now = np.ravel(one), np.ravel(other)
+    return then.shape == now.shape and np.allclose(then, now, rtol=1e-3, atol=1e-3)
 
 
 def _read(path: Path) -> Written:
