@@ -72,3 +72,9 @@ from .probes import sweep as sweep
 from .probes import when as when
 
 __version__: str
+from .analyses import Baseline as Baseline
+from .analyses import ClassLogOdds as ClassLogOdds
+from .analyses import LogitDifference as LogitDifference
+from .analyses import LogOdds as LogOdds
+from .analyses import Similarity as Similarity
+from .analyses import learned_baseline as learned_baseline
