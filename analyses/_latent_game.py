@@ -1,0 +1,141 @@
+"""The game of a model's parts: heads, layers' outputs and concepts act or are ablated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float64
+from torch import Tensor
+
+from conceptscope.analyses._baselines import Baseline
+from conceptscope.analyses._coalition_batches import Asked
+from conceptscope.analyses._game import all_masks, check_exact, check_masks, nothing
+from conceptscope.analyses._latent_players import (
+    Ablation,
+    LatentPlayer,
+    LatentPlayers,
+    latent_players,
+)
+from conceptscope.analyses._stages import StagedForwards
+from conceptscope.analyses._targets import as_targets
+from conceptscope.hooks import Examples, HookedModel
+from conceptscope.hooks._generate import open_prompts
+from conceptscope.hooks._prompts import Prompt, Text, encode
+
+_COMPARED = 4
+
+
+class LatentGame:
+    """Parts of a model that are present or ablated, and the targets' values for any coalition of them.
+
+    Made by `latent_game`. ``targets`` and ``baseline`` say in words what is read and what happens to an
+    absent player, ``path`` how coalitions are computed. Interventions that are active when values are
+    computed apply.
+    """
+
+    def __init__(self, forwards: StagedForwards, players: LatentPlayers) -> None:
+        self._forwards = forwards
+        self.text = forwards.prompt.text
+        self.tokens = tuple(forwards.model.tokenizer.decode([token]) for token in forwards.prompt.ids)
+        self.players, self.baseline = players.labels, players.baseline
+        self.targets = tuple(one.name for one in forwards.asked.readings)
+        self._agrees: dict[tuple[int, ...], bool] = {}
+
+    @property
+    def path(self) -> str:
+        """How coalitions are computed, with the interventions and hooks that are now on the model."""
+        why = self._forwards.why_whole()
+        if not why and not self._agrees.get(self._forwards.cuts(), True):
+            why = "blocks that go on from the middle did not give what whole forward passes give"
+        if why:
+            return f"batches: {why}"
+        cuts = self._forwards.cuts()
+        return f"layer by layer: each coalition from layer {cuts[0]} on, earlier layers once"
+
+    @property
+    def n_targets(self) -> int:
+        """How many values a coalition has."""
+        return len(self.targets)
+
+    def values(
+        self, masks: Bool[Tensor, "mask player"], done: Callable[[int], Any] = nothing
+    ) -> Float64[Tensor, "target mask"]:
+        """The values of some coalitions, on the CPU; ``done`` is told of how many more there are.
+
+        Raises:
+            ValueError: masks of another shape or type; what an intervention refuses when the model runs.
+        """
+        check_masks(masks, len(self.players))
+        absent = ~masks.cpu()
+        cuts = () if self._forwards.why_whole() else self._forwards.cuts()
+        if cuts and not self._is_right(cuts, absent):
+            cuts = ()
+        return self._forwards.values(absent, cuts, done)
+
+    def all_values(self, done: Callable[[int], Any] = nothing) -> Float64[Tensor, "target mask"]:
+        """The values of all 2^n coalitions: bit i of a column's number says that player i is present.
+
+        Raises:
+            ValueError: more players than can be computed exactly.
+        """
+        check_exact(len(self.players))
+        return self.values(all_masks(len(self.players)), done)
+
+    def _is_right(self, cuts: tuple[int, ...], absent: Bool[Tensor, "mask player"]) -> bool:
+        """Whether a few coalitions have the values of whole forward passes; an architecture may surprise."""
+        if cuts not in self._agrees:
+            few = absent[torch.linspace(0, len(absent) - 1, _COMPARED).long()]
+            tolerance = torch.finfo(self._forwards.model.hf.dtype).eps ** 0.5
+            found, true = (self._forwards.values(few, chosen, nothing) for chosen in (cuts, ()))
+            self._agrees[cuts] = torch.allclose(found, true, atol=tolerance, rtol=tolerance)
+        return self._agrees[cuts]
+
+    def __repr__(self) -> str:
+        shown = self.text if len(self.text) <= 40 else f"{self.text[:37]}..."
+        return f"LatentGame({shown!r}, {len(self.players)} players, {self.path})"
+
+
+def latent_game(
+    model: HookedModel,
+    text: Text,
+    targets: Any,
+    players: Sequence[LatentPlayer],
+    *,
+    ablate: Ablation = "mean",
+    examples: Examples | Sequence[Text] | None = None,
+) -> LatentGame:
+    """The game of a model's parts on a text or a chat.
+
+    targets: see `as_targets`. The tokens of a target of several count as generated ones.
+    players: sites ("z.6.3", a head; "mlp_out.4"), which are ablated where they are absent; concepts, which
+        are erased; or interventions, which act where the player is absent.
+    ablate: what becomes of an absent site's activations, at all tokens but special ones: "mean" (one mean
+        for all tokens, over those of ``examples`` or, by default, of the text itself, which keeps what its
+        tokens have in common), "zero", or a function from a site to an intervention.
+
+    Absent players are ablated in one forward pass, those at one site in the order given, so that each sees
+    what earlier ablations have left. The means themselves are taken once, with all players present and under
+    the interventions around this call.
+
+    Raises:
+        TypeError, ValueError: what `as_targets` and `latent_players` refuse; a text that is empty or longer
+            than the model's context.
+
+    >>> import conceptscope as cs
+    >>> model = cs.load_model("tinyworld")
+    >>> game = latent_game(model, "the dog was not happy . it", cs.LogOdds("cried"), ["mlp_out.2", "z.3.0"])
+    >>> game.all_values().shape
+    torch.Size([1, 4])
+    """
+    readings = as_targets(model, targets)
+    chosen = latent_players(model, text, players, ablate, examples)
+    prompt = _prompt(model, text)
+    asked = Asked(model, prompt, readings, Baseline("none", torch.zeros(1)), [])
+    return LatentGame(StagedForwards(model, prompt, asked, chosen.interventions), chosen)
+
+
+def _prompt(model: HookedModel, text: Text) -> Prompt:
+    (prompt,) = open_prompts(model, [text]) if model.generates else encode(model, [text])
+    return prompt
