@@ -35,6 +35,7 @@ from rich.table import Table
 
 from conceptscope.hooks import Activations, Examples, HookedModel, capture, load_model
 from conceptscope.hooks._store import open_store
+from conceptscope.probes import LinearDiscriminant, MeanDifference, sweep
 
 PREFIX, BEHIND = 128, 32
 SHARED = 0.35
@@ -43,12 +44,17 @@ OPENING = 50.0
 FLAT = 100.0
 GIGABYTE = 1 << 30
 FEW, MANY = 1_000, 100_000
+WIDTH = 512
 
 
 def main() -> None:
     made = parser("What a store costs over memory, and capture with a common prefix over bare forwards.")
     made.add_argument("--examples", type=int, help="measure the memory of this process with so many, no more")
+    made.add_argument("--fit", type=Path, help="measure the memory of fitting over this store, no more")
     given = arguments(made)
+    if given.fit:
+        print(fitting_peak(given.fit))
+        return
     if given.examples:
         print(peak(given.examples))
         return
@@ -58,6 +64,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         writing(models, bench, given.threads, given.texts, Path(folder))
         figures(Path(folder), given.quick, given.threads)
+        fitting(Path(folder) / "wide", given.quick, given.threads)
 
 
 def prefixes(models: dict[str, HookedModel], bench: Bench, threads: int, n: int) -> None:
@@ -142,11 +149,42 @@ def figures(folder: Path, quick: bool, threads: int) -> None:
     Console(width=130).print(table)
 
 
-def fill(folder: Path, size: int) -> int:
+def fitting(folder: Path, quick: bool, threads: int) -> None:
+    """Fits over a store beside the same in memory: the time, and the memory of a process of their own."""
+    size = fill(folder, (MANY // 10 if quick else MANY) * WIDTH * 4, sites=1) * WIDTH * 4
+    opened = Activations.open(folder)
+    (site,) = opened.sites
+    inside = Activations({site: opened[site].clone()}, opened.labels)
+    report = Report(f"fitting over a store of {opened.n_rows} rows of width {WIDTH} / in memory", threads)
+    for extractor in (MeanDifference(), LinearDiscriminant()):
+        runs: dict[str, Run] = {
+            "store": lambda extractor=extractor: sweep(opened, extractor),
+            "memory": lambda extractor=extractor: sweep(inside, extractor),
+        }
+        report.row(f"sweep, 5 folds, controls: {extractor}", Bench(quick)(runs, 20).ratio("store", "memory"))
+    command = [sys.executable, __file__, "--fit", str(folder), "--threads", str(threads)]
+    grown = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    report.print(
+        f"Sweeps of both grow the largest resident size by {grown >> 20} MB; the site has {size >> 20} MB on "
+        f"disk, and {size >> 19} MB in float64."
+    )
+
+
+def fitting_peak(folder: Path) -> int:
+    """By how many bytes the largest resident size grows in sweeps over a store."""
+    opened = Activations.open(folder)
+    sweep(opened[:WIDTH], LinearDiscriminant(), folds=2)
+    before = most_resident()
+    for extractor in (MeanDifference(), LinearDiscriminant()):
+        sweep(opened, extractor)
+    return most_resident() - before
+
+
+def fill(folder: Path, size: int, sites: int = N_LAYERS) -> int:
     """Write a store of so many bytes; how many rows it has."""
-    rows = torch.randn(1024, 512, generator=torch.Generator().manual_seed(0))
-    acts = Activations({f"resid_post.{layer}": rows for layer in range(N_LAYERS)})
-    n = max(1, size // (N_LAYERS * rows.numel() * rows.element_size()))
+    rows = torch.randn(1024, WIDTH, generator=torch.Generator().manual_seed(0))
+    acts = Activations({f"resid_post.{layer}": rows for layer in range(sites)})
+    n = max(1, size // (sites * rows.numel() * rows.element_size()))
     settings = {"model_name": "none", "position": "last", "n_layers": N_LAYERS}
     with open_store(folder, settings, lambda: len(rows)) as store:
         for number in range(n):

@@ -161,7 +161,7 @@ class Largest(TorchDispatchMode):
 def test_no_more_than_a_block_is_in_memory_however_many_rows_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows_module, "_BLOCK_BYTES", 1 << 20)
+    monkeypatch.setattr(rows_module, "_BLOCK_BYTES", 1 << 19)
     d, seen = 128, {}
     for n in (1_000, 20_000):
         opened = stored(tmp_path / str(n), pairs(n, d=d), shard=1000)
