@@ -29,16 +29,18 @@ def why_no_trie(model: HookedModel, prompt: Prompt, asked: Asked) -> str:
     """Why the trie cannot be taken for a text, in a few words; "" where it can."""
     config = model.hf.config.get_text_config()
     longest = len(prompt) + asked.longest
-    window = getattr(config, "sliding_window", None)
+    windows = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
     if not model.generates:
         return "not a causal language model"
+    if model.backend != "torch":
+        return "the model is run through a bridge"
     if _is_hooked(model):
         return "interventions or hooks are on the model"
     if not (shares_prefixes(model) and model.accepts("position_ids")) or getattr(config, "alibi", False):
         return "the architecture does not let a prefix be run by itself"
     if model.hf.config._attn_implementation not in ("eager", "sdpa"):
         return f"{model.hf.config._attn_implementation} attention takes no mask for a tree"
-    if getattr(config, "window_size", None) or (window is not None and window < longest):
+    if getattr(config, "window_size", None) or any(window and window < longest for window in windows):
         return "attention within a sliding window"
     if any(at != [len(prompt) - 1] for _, at in asked.sites.values()):
         return "a target is read before the text's last token"
