@@ -128,12 +128,7 @@ class Trie:
     def _pass(
         self, block: Block, context: _Context, cache: DynamicCache, absent: Bool[Tensor, "row column"]
     ) -> Sights:
-        seen = block.sees.expand(len(context), -1, -1)
-        past = context.removed.new_ones(1, block.n_columns, 1).expand(len(context), -1, block.start)
-        if self._baseline.embedding is None:
-            itself = torch.eye(block.n_columns, dtype=torch.bool, device=absent.device)
-            seen, past = seen & (~absent[:, None] | itself), past & ~context.removed[:, None]
-        sees = torch.cat([past, seen], 2)[: 1 if self._baseline.embedding is not None else None, None]
+        sees = self._sees(block, context, absent)[:, None]
         dtype = self._model.hf.dtype
         inputs = {
             "input_ids": block.ids.expand(absent.shape),
@@ -149,6 +144,17 @@ class Trie:
             last = block.leaves[:, -1].tolist()
             sites = {number: (site, last) for number, (site, _) in self._asked.sites.items()}
             return sighted_pass(self._model, inputs, block.ends, sites)
+
+    def _sees(
+        self, block: Block, context: _Context, absent: Bool[Tensor, "row column"]
+    ) -> Bool[Tensor, "#row column seen"]:
+        """What each column attends to, before the block and in it; a removed token is seen by itself alone."""
+        past = block.sees.new_ones(1, block.n_columns, block.start)
+        if self._baseline.embedding is not None:
+            return torch.cat([past, block.sees[None]], 2)
+        itself = torch.eye(block.n_columns, dtype=torch.bool, device=absent.device)
+        seen = block.sees & (~absent[:, None] | itself)
+        return torch.cat([past & ~context.removed[:, None], seen], 2)
 
     def _read(self, block: Block, sights: Sights) -> Float64[Tensor, "target row"]:
         found: dict[int, Tensor] = {}
