@@ -148,7 +148,7 @@ class Trie:
     def _sees(
         self, block: Block, context: _Context, absent: Bool[Tensor, "row column"]
     ) -> Bool[Tensor, "#row column seen"]:
-        """What each column attends to, before the block and in it; a removed token is seen by itself alone."""
+        """What each column attends to, before the block and in it; a removed one is seen by itself."""
         past = block.sees.new_ones(1, block.n_columns, block.start)
         if self._baseline.embedding is not None:
             return torch.cat([past, block.sees[None]], 2)
