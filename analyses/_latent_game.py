@@ -48,11 +48,10 @@ class LatentGame:
         """How coalitions are computed, with the interventions and hooks that are now on the model."""
         why = self._forwards.why_whole()
         if not why and not self._agrees.get(self._forwards.cuts(), True):
-            why = "blocks that go on from the middle did not give what whole forward passes give"
+            why = "blocks run from the middle do not give what whole forward passes give"
         if why:
             return f"batches: {why}"
-        cuts = self._forwards.cuts()
-        return f"layer by layer: each coalition from layer {cuts[0]} on, earlier layers once"
+        return f"layer by layer: what comes before layer {self._forwards.cuts()[0]} once"
 
     @property
     def n_targets(self) -> int:

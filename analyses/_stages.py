@@ -133,7 +133,7 @@ class StagedForwards:
             stack.enter_context(running(model, state))
             stack.enter_context(replayed(self._blocks[: stage.begin], output))
             if stage.end is not None:
-                return output_of(self._blocks[stage.end - 1], lambda: model.body(**inputs))
+                return output_of(self._blocks[stage.end - 1], lambda: model.hf(**inputs))
             return self.asked.read(chain, sighted_pass(model, inputs, self.asked.steps(chain), here))
 
     def _inputs(self, chain: Chain, n: int) -> dict[str, Any]:
