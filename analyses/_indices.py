@@ -1,0 +1,132 @@
+"""Shares of players and of groups of players in a game, all from its Moebius vector.
+
+Every index here is a sum of the AND effects of a mask's supersets, weighted by the sizes of both. Indices of
+interactions are indexed by mask, as the effects are; they are zero above the order asked for and at the empty
+mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import comb
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from conceptscope.analyses._moebius import n_players, orders, zeta
+
+
+def shapley(effects: Float[Tensor, "*batch mask"]) -> Float64[Tensor, "*batch player"]:
+    """Shapley values: every effect is shared equally among its players.
+
+    Source: Shapley 1953; Harsanyi 1963 (by dividends).
+
+    >>> shapley(torch.tensor([0.0, 1.0, 2.0, 2.0])).tolist()
+    [2.0, 3.0]
+    """
+    return _of_players(effects, lambda size: 1 / size)
+
+
+def banzhaf(effects: Float[Tensor, "*batch mask"]) -> Float64[Tensor, "*batch player"]:
+    """Banzhaf values: what a player adds, averaged over all sets of the others.
+
+    Source: Grabisch and Roubens 1999 (from the Moebius transform).
+
+    >>> banzhaf(torch.tensor([0.0, 1.0, 2.0, 2.0])).tolist()
+    [2.0, 3.0]
+    """
+    return _of_players(effects, lambda size: 2.0 ** (1 - size))
+
+
+def sii(effects: Float[Tensor, "*batch mask"], k: int) -> Float64[Tensor, "*batch mask"]:
+    """The Shapley interaction index of orders 1 to k: discrete derivatives, averaged over orders of arrival.
+
+    That of T is the sum over S containing T of I(S) / (|S| - |T| + 1). Of order 1 it is the Shapley value.
+
+    Raises:
+        ValueError: an order that is not from 1 to the number of players.
+
+    Source: Grabisch and Roubens 1999.
+
+    >>> sii(torch.tensor([0.0, 1.0, 2.0, 2.0]), 2).tolist()
+    [0.0, 2.0, 3.0, 2.0]
+    """
+    return _of_groups(effects, k, lambda order, size: 1 / (size - order + 1))
+
+
+def stii(effects: Float[Tensor, "*batch mask"], k: int) -> Float64[Tensor, "*batch mask"]:
+    """The Shapley-Taylor interaction index of order k, whose orders 1 to k add up to the whole gain.
+
+    Below order k it is the AND effect; at order k each effect of that order or above is shared equally among
+    its subsets of k players.
+
+    Raises:
+        ValueError: an order that is not from 1 to the number of players.
+
+    Source: Sundararajan, Dhamdhere and Agarwal 2020, arXiv 1902.05622.
+
+    >>> stii(torch.tensor([0.0, 1.0, 2.0, 2.0]), 1).tolist()
+    [0.0, 2.0, 3.0, 0.0]
+    """
+
+    def weight(order: int, size: int) -> float:
+        return 1 / comb(size, k) if order == k else float(order == size)
+
+    return _of_groups(effects, k, weight)
+
+
+def fsii(effects: Float[Tensor, "*batch mask"], k: int) -> Float64[Tensor, "*batch mask"]:
+    """The faithful Shapley interaction index: the closest sum of effects of orders up to k.
+
+    Closest in least squares, a mask of s of n players weighing 1 / (C(n, s) s (n - s)), and exact for none
+    and for all of the players. Effects up to order k are kept, and those above shared among their subsets.
+
+    Raises:
+        ValueError: an order that is not from 1 to the number of players.
+
+    Source: Tsai, Yeh and Ravikumar 2023, arXiv 2203.00870.
+
+    >>> fsii(torch.tensor([0.0, 1.0, 2.0, 2.0]), 1).tolist()
+    [0.0, 2.0, 3.0, 0.0]
+    """
+
+    def weight(order: int, size: int) -> float:
+        if size <= k:
+            return float(order == size)
+        sign = (-1) ** (k - order)
+        share = order / (k + order) * comb(k, order)
+        return sign * share * comb(size - 1, k) / comb(size + k - 1, k + order)
+
+    return _of_groups(effects, k, weight)
+
+
+def _of_players(
+    effects: Float[Tensor, "*batch mask"], weight: Callable[[int], float]
+) -> Float64[Tensor, "*batch player"]:
+    """For each player the effects it takes part in, weighted by their number of players."""
+    n = n_players(effects)
+    weights = [0.0, *(weight(size) for size in range(1, n + 1))]
+    weighted = effects.double() * torch.tensor(weights, dtype=torch.float64)[orders(n)]
+    return torch.stack(
+        [weighted.unflatten(-1, (-1, 2, 2**player))[..., 1, :].sum((-1, -2)) for player in range(n)], -1
+    )
+
+
+def _of_groups(
+    effects: Float[Tensor, "*batch mask"], k: int, weight: Callable[[int, int], float]
+) -> Float64[Tensor, "*batch mask"]:
+    """For each mask of 1 to k players the effects of its supersets, weighted by both orders."""
+    n = n_players(effects)
+    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= n:
+        raise ValueError(f"the order k must be a whole number from 1 to the {n} players, got {k!r}")
+    sizes, found = orders(n), torch.zeros_like(effects, dtype=torch.float64)
+    for order in range(1, k + 1):
+        weights = [0.0] * order + [weight(order, size) for size in range(order, n + 1)]
+        weighted = effects.double() * torch.tensor(weights, dtype=torch.float64)[sizes]
+        found = torch.where(sizes == order, _over_supersets(weighted), found)
+    return found
+
+
+def _over_supersets(effects: Float64[Tensor, "*batch mask"]) -> Float64[Tensor, "*batch mask"]:
+    return zeta(effects.flip(-1)).flip(-1)
