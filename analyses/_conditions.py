@@ -27,12 +27,12 @@ class Conditions:
     highest_order: condition 1: no effect of a higher order is salient. 0 where there is no effect at all.
     mean_gain: the values' gain over no player, averaged over the masks of 0, 1, ..., n players.
     is_monotone: condition 2: the mean gain does not fall with the number of players.
-    degree: condition 3's p, the least one with which a mean gain is at most k^p times that of one player; None
-        where there is none, and why_no_degree says why.
+    degree: condition 3's p, the least one with which the mean gain of k players is at most k^p times that of
+        one; None where there is none, and why_no_degree says why.
     is_polynomial: condition 3 with that p between any two sizes: the smaller one's mean gain is at least
         (smaller / larger)^p times the larger one's. None without a degree.
-    net_share: the sum of the effects of order 1, 2, ..., n over the sum of their magnitudes (the paper's eta);
-        None for an order without any effect.
+    net_share: the sum of the effects of order 1, 2, ..., n over the sum of their magnitudes (the paper's
+        eta); None for an order without any effect.
     n_salient: how many effects of order 1, 2, ..., n are salient.
     bound: the most that can be, by the theorem. With this game's own coefficients it is the sum of the
         magnitudes of that order over the least salient magnitude.
@@ -90,9 +90,7 @@ def conditions(
     """
     n = n_players(values)
     if effects.shape != values.shape:
-        raise ValueError(
-            f"{len(effects)} effects do not go with {len(values)} values: give one for each mask"
-        )
+        raise ValueError(f"{len(effects)} effects do not go with {len(values)} values: give one a mask")
     if not 0 < tau <= 1:
         raise ValueError(f"tau is a share of the greatest effect, above 0 and at most 1; got {tau}")
     sizes = orders(n)

@@ -94,7 +94,7 @@ def fsii(effects: Float[Tensor, "*batch mask"], k: int) -> Float64[Tensor, "*bat
     def weight(order: int, size: int) -> float:
         if size <= k:
             return float(order == size)
-        sign = (-1) ** (k - order)
+        sign = -1 if (k - order) % 2 else 1
         share = order / (k + order) * comb(k, order)
         return sign * share * comb(size - 1, k) / comb(size + k - 1, k + order)
 
@@ -108,9 +108,9 @@ def _of_players(
     n = n_players(effects)
     weights = [0.0, *(weight(size) for size in range(1, n + 1))]
     weighted = effects.double() * torch.tensor(weights, dtype=torch.float64)[orders(n)]
-    return torch.stack(
-        [weighted.unflatten(-1, (-1, 2, 2**player))[..., 1, :].sum((-1, -2)) for player in range(n)], -1
-    )
+    taking_part = [weighted.reshape(*weighted.shape[:-1], -1, 2, 2**player)[..., 1, :] for player in range(n)]
+    shares = [part.sum((-1, -2)) for part in taking_part]
+    return torch.stack(shares, -1) if shares else weighted[..., :0]
 
 
 def _of_groups(

@@ -135,8 +135,15 @@ def test_games_may_come_together(index: Index) -> None:
     assert banzhaf(effects).shape == (2, 3, N)
 
 
-@pytest.mark.parametrize(("name", "index"), [("SII", sii), ("STII", stii), ("FSII", fsii)])
-def test_shapiq_finds_the_same_indices(name: str, index: Index) -> None:
+@pytest.mark.parametrize(
+    ("name", "index", "tolerance"),
+    [
+        ("SII", sii, 1e-12),
+        ("STII", stii, 1e-12),
+        ("FSII", fsii, 1e-8),  # theirs fits the constraints by great weights, and is off by 1e-9 itself
+    ],
+)
+def test_shapiq_finds_the_same_indices(name: str, index: Index, tolerance: float) -> None:
     shapiq = pytest.importorskip("shapiq")
     values, k = _values(), 3
     game = lambda coalitions: values.numpy()[coalitions @ (1 << torch.arange(N)).numpy()]  # noqa: E731
@@ -146,7 +153,7 @@ def test_shapiq_finds_the_same_indices(name: str, index: Index) -> None:
     for members, place in theirs.interaction_lookup.items():
         if members:
             mask = sum(1 << player for player in members)
-            assert float(ours[mask]) == pytest.approx(theirs.values[place], abs=1e-10)
+            assert float(ours[mask]) == pytest.approx(theirs.values[place], abs=tolerance)
             compared += 1
     assert compared == int((all_masks(N).sum(1) <= k).sum()) - 1
 
