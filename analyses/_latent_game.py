@@ -36,7 +36,7 @@ class LatentGame:
     """
 
     def __init__(self, forwards: StagedForwards, players: LatentPlayers) -> None:
-        self._forwards = forwards
+        self.forwards = forwards
         self.text = forwards.prompt.text
         self.tokens = tuple(forwards.model.tokenizer.decode([token]) for token in forwards.prompt.ids)
         self.players, self.baseline = players.labels, players.baseline
@@ -46,12 +46,12 @@ class LatentGame:
     @property
     def path(self) -> str:
         """How coalitions are computed, with the interventions and hooks that are now on the model."""
-        why = self._forwards.why_whole()
-        if not why and not self._agrees.get(self._forwards.cuts(), True):
+        why = self.forwards.why_whole()
+        if not why and not self._agrees.get(self.forwards.cuts(), True):
             why = "blocks run from the middle do not give what whole forward passes give"
         if why:
             return f"batches: {why}"
-        return f"layer by layer: what comes before layer {self._forwards.cuts()[0]} once"
+        return f"layer by layer: what comes before layer {self.forwards.cuts()[0]} once"
 
     @property
     def n_targets(self) -> int:
@@ -68,10 +68,10 @@ class LatentGame:
         """
         check_masks(masks, len(self.players))
         absent = ~masks.cpu()
-        cuts = () if self._forwards.why_whole() else self._forwards.cuts()
+        cuts = () if self.forwards.why_whole() else self.forwards.cuts()
         if cuts and not self._is_right(cuts, absent):
             cuts = ()
-        return self._forwards.values(absent, cuts, done)
+        return self.forwards.values(absent, cuts, done)
 
     def all_values(self, done: Callable[[int], Any] = nothing) -> Float64[Tensor, "target mask"]:
         """The values of all 2^n coalitions: bit i of a column's number says that player i is present.
@@ -86,8 +86,8 @@ class LatentGame:
         """Whether a few coalitions have the values of whole forward passes; an architecture may surprise."""
         if cuts not in self._agrees:
             few = absent[torch.linspace(0, len(absent) - 1, _COMPARED).long()]
-            tolerance = torch.finfo(self._forwards.model.hf.dtype).eps ** 0.5
-            found, true = (self._forwards.values(few, chosen, nothing) for chosen in (cuts, ()))
+            tolerance = torch.finfo(self.forwards.model.hf.dtype).eps ** 0.5
+            found, true = (self.forwards.values(few, chosen, nothing) for chosen in (cuts, ()))
             self._agrees[cuts] = torch.allclose(found, true, atol=tolerance, rtol=tolerance)
         return self._agrees[cuts]
 
