@@ -48,9 +48,8 @@ def test_figures_are_the_formulas() -> None:
         chosen = effects[sizes == order]
         gain = float((values[sizes == order] - values[0]).mean())
         assert float(found.mean_gain[order]) == pytest.approx(gain, abs=1e-12)
-        assert found.net_share[order - 1] == pytest.approx(
-            float(chosen.sum() / chosen.abs().sum()), abs=1e-12
-        )
+        net_share = float(chosen.sum() / chosen.abs().sum())
+        assert found.net_share[order - 1] == pytest.approx(net_share, abs=1e-12)
         assert found.n_salient[order - 1] == int((chosen.abs() >= 0.3 * greatest).sum())
         paper = abs(float(chosen.sum())) / (0.3 * greatest * abs(net_share))
         assert found.bound[order - 1] == pytest.approx(paper, rel=1e-9)
