@@ -2,7 +2,9 @@
 
 from conceptscope.analyses._baselines import Baseline
 from conceptscope.analyses._calibrate import calibrate
+from conceptscope.analyses._callback import ConceptCallback, ConceptWatch
 from conceptscope.analyses._card_result import ConceptCard
+from conceptscope.analyses._checkpoints import Checkpoints, checkpoints
 from conceptscope.analyses._concept_card import concept_card
 from conceptscope.analyses._convexity import convexity
 from conceptscope.analyses._convexity_result import Convexity
@@ -10,29 +12,48 @@ from conceptscope.analyses._dose_response import dose_response
 from conceptscope.analyses._dose_result import DoseResponse
 from conceptscope.analyses._identifiability import IdentifiabilityReport, identifiability
 from conceptscope.analyses._learned_baseline import learned_baseline
+from conceptscope.analyses._mask_concept import mask_concept
 from conceptscope.analyses._recovery import ConceptRecovery, concept_recovery
 from conceptscope.analyses._report_result import SteeringReport
+from conceptscope.analyses._signal import ConceptSignal, concept_signal
+from conceptscope.analyses._signal_law import SignalLaw, signal_law
 from conceptscope.analyses._steering_report import steering_report
 from conceptscope.analyses._targets import ClassLogOdds, LogitDifference, LogOdds, Similarity
+from conceptscope.analyses._trajectory import trajectory
+from conceptscope.analyses._trajectory_result import Trajectory
+from conceptscope.analyses._trajectory_times import LearningTime, learning_time
 
 __all__ = [
     "Baseline",
+    "Checkpoints",
     "ClassLogOdds",
+    "ConceptCallback",
     "ConceptCard",
     "ConceptRecovery",
+    "ConceptSignal",
+    "ConceptWatch",
     "Convexity",
     "DoseResponse",
     "IdentifiabilityReport",
+    "LearningTime",
     "LogOdds",
     "LogitDifference",
+    "SignalLaw",
     "Similarity",
     "SteeringReport",
+    "Trajectory",
     "calibrate",
+    "checkpoints",
     "concept_card",
     "concept_recovery",
+    "concept_signal",
     "convexity",
     "dose_response",
     "identifiability",
     "learned_baseline",
+    "learning_time",
+    "mask_concept",
+    "signal_law",
     "steering_report",
+    "trajectory",
 ]
