@@ -6,17 +6,24 @@ from conceptscope.analyses._callback import ConceptCallback, ConceptWatch
 from conceptscope.analyses._card_result import ConceptCard
 from conceptscope.analyses._checkpoints import Checkpoints, checkpoints
 from conceptscope.analyses._concept_card import concept_card
+from conceptscope.analyses._conditions import Conditions
 from conceptscope.analyses._convexity import convexity
 from conceptscope.analyses._convexity_result import Convexity
 from conceptscope.analyses._dose_response import dose_response
 from conceptscope.analyses._dose_result import DoseResponse
+from conceptscope.analyses._effects import Effect
 from conceptscope.analyses._identifiability import IdentifiabilityReport, identifiability
+from conceptscope.analyses._interaction_graph import plot_interaction_graph
+from conceptscope.analyses._interaction_statistics import interaction_statistics
+from conceptscope.analyses._interactions import interactions
+from conceptscope.analyses._interactions_result import Interactions
 from conceptscope.analyses._learned_baseline import learned_baseline
 from conceptscope.analyses._mask_concept import mask_concept
 from conceptscope.analyses._recovery import ConceptRecovery, concept_recovery
 from conceptscope.analyses._report_result import SteeringReport
 from conceptscope.analyses._signal import ConceptSignal, concept_signal
 from conceptscope.analyses._signal_law import SignalLaw, signal_law
+from conceptscope.analyses._statistics_result import InteractionStatistics
 from conceptscope.analyses._steering_report import steering_report
 from conceptscope.analyses._targets import ClassLogOdds, LogitDifference, LogOdds, Similarity
 from conceptscope.analyses._trajectory import trajectory
@@ -32,9 +39,13 @@ __all__ = [
     "ConceptRecovery",
     "ConceptSignal",
     "ConceptWatch",
+    "Conditions",
     "Convexity",
     "DoseResponse",
+    "Effect",
     "IdentifiabilityReport",
+    "InteractionStatistics",
+    "Interactions",
     "LearningTime",
     "LogOdds",
     "LogitDifference",
@@ -50,9 +61,12 @@ __all__ = [
     "convexity",
     "dose_response",
     "identifiability",
+    "interaction_statistics",
+    "interactions",
     "learned_baseline",
     "learning_time",
     "mask_concept",
+    "plot_interaction_graph",
     "signal_law",
     "steering_report",
     "trajectory",

@@ -87,7 +87,14 @@ from .probes import when as when
 __version__: str
 from .analyses import Baseline as Baseline
 from .analyses import ClassLogOdds as ClassLogOdds
+from .analyses import Conditions as Conditions
+from .analyses import Effect as Effect
+from .analyses import Interactions as Interactions
+from .analyses import InteractionStatistics as InteractionStatistics
 from .analyses import LogitDifference as LogitDifference
 from .analyses import LogOdds as LogOdds
 from .analyses import Similarity as Similarity
+from .analyses import interaction_statistics as interaction_statistics
+from .analyses import interactions as interactions
 from .analyses import learned_baseline as learned_baseline
+from .analyses import plot_interaction_graph as plot_interaction_graph

@@ -179,6 +179,40 @@ def dose(
 
 
 @app.command()
+def interact(
+    text: Annotated[str, typer.Argument(help="The text whose words are present or absent.")],
+    model: Model,
+    target: Annotated[
+        str | None, typer.Option(help="The next token whose log-odds are explained: ' happy'.")
+    ] = None,
+    versus: Annotated[
+        str | None, typer.Option(help="Another token: the difference of the two logits is explained.")
+    ] = None,
+    concept: Annotated[
+        Path | None, typer.Option(help="Instead of a token, a concept that 'conceptscope sweep' saved.")
+    ] = None,
+    towards: Annotated[
+        str | None, typer.Option(help="The class of the concept that is read (default: the last of two).")
+    ] = None,
+    players: Annotated[
+        str, typer.Option(help="'words', 'tokens', or parts of the text with | between.")
+    ] = "words",
+    baseline: Annotated[
+        str, typer.Option(help="What stands for an absent word: 'mean', 'learned', 'attention', or a token.")
+    ] = "mean",
+    method: Annotated[str, typer.Option(help="'and', 'or', or 'and-or', the sparsest mixture.")] = "and",
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for interactions.csv, interactions.png, interactions.html.")
+    ] = None,
+) -> None:
+    """Show which words together make a model say something, exactly, for up to 20 words."""
+    from conceptscope._interact_command import Settings, run_interact
+
+    settings = Settings(target, versus, concept, towards, players, baseline, method)
+    run_interact(model, text, out, settings)
+
+
+@app.command()
 def sites(model: Model) -> None:
     """List the sites of a model: the places where its activations can be read and changed."""
     from conceptscope._sites_command import run_sites

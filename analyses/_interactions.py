@@ -1,0 +1,128 @@
+"""The verb: which players together make the model say this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from conceptscope.analyses._baselines import Baseline
+from conceptscope.analyses._decomposition import check_method, decompose
+from conceptscope.analyses._game import check_exact
+from conceptscope.analyses._interactions_result import Interactions
+from conceptscope.analyses._latent_game import LatentGame, latent_game
+from conceptscope.analyses._players import TextPlayers
+from conceptscope.analyses._sentence import Sentence
+from conceptscope.analyses._text_game import TextGame, text_game
+from conceptscope.analyses._value_noise import value_noise
+from conceptscope.hooks import Examples, HookedModel, Intervention, Site
+from conceptscope.hooks._progress import progress_bar
+from conceptscope.hooks._prompts import Text
+from conceptscope.hooks._random import torch_generator
+from conceptscope.probes import Concept
+
+LatentPlayers = Sequence[Site | Concept | Intervention]
+
+
+def interactions(
+    model: HookedModel,
+    text: Text,
+    target: Any,
+    *,
+    players: TextPlayers | LatentPlayers = "words",
+    baseline: str | int | Baseline = "mean",
+    fixed: Sequence[str] | None = None,
+    ablate: str | Callable[[Site], Intervention] = "mean",
+    examples: Examples | Sequence[Text] | None = None,
+    method: str = "and",
+    noise_share: float = 0.0,
+    noise: bool = True,
+    generator: int = 0,
+    progress: bool = False,
+) -> Any:
+    """What a model computes for a text as a sum of interactions between its words, or between its parts.
+
+    For each of the 2^n masks of n players (20 at most) the target is computed with only these players
+    present; the effects of the result add up to it on every mask.
+
+    target: LogOdds, LogitDifference, ClassLogOdds, Similarity, a Concept (its reading, at its own position of
+        the whole text), or a function of the last logits, [row, vocab] to [row]; a list of these gives a list
+        of results, for one run of the model.
+    players: "words" (but for stop words, see ``fixed``), "tokens", spans (strings of the text, or
+        (start, end) in characters); in a chat, those of the last user's message. Or parts of the model: sites
+        (a head, a layer's MLP or attention) or concepts; or interventions, each of which is what happens to a
+        player that is absent.
+    baseline: what stands in for an absent player of the text: "mean" (the mean row of the embedding), a
+        token, "learned" (one embedding in which the text's parts interact least), or "attention" (absent
+        tokens are not attended to). fixed: words that are no players; None is a list of stop words.
+    ablate: what happens to an absent site: "mean", "zero", or a function from a site to an Intervention;
+        examples: the texts whose mean it is, by default this one.
+    method: "and", "or" or "and-or", the sparsest mixture of both. noise_share: of "and-or": how far each
+        value may be changed for the sake of fewer effects, as a share of the gain of all players over none
+        (the paper's is 0.04).
+    noise: also measure what the model's arithmetic does to the values (`Interactions.noise_floor`): one mask
+        in twenty is computed again in twice as many bits, for which the weights need twice the memory more.
+
+    Interventions around the call apply. Raises:
+        KeyError, ValueError: players, targets or a baseline that the text or the model does not have, or more
+            than 20 players; the message says what to give instead.
+
+    Source: arXiv 2305.01939; 2304.13312 (OR).
+
+    >>> import conceptscope as cs
+    >>> model = cs.load_model("tinyworld")
+    >>> found = cs.interactions(model, "the dog was not happy. it", cs.LogOdds("cried"))
+    >>> found.strongest(1)[0].name
+    'not & happy'
+    """
+    check_method(method, noise_share)
+    source = torch_generator(generator)
+    state = source.get_state()
+    targets = list(target) if isinstance(target, list | tuple) else [target]
+    parts = _parts_of_the_model(players)
+
+    def game(absent: str | int | Baseline) -> TextGame | LatentGame:
+        if parts is not None:
+            return latent_game(model, text, targets, parts, ablate=ablate, examples=examples)
+        words = cast(TextPlayers, players)
+        return text_game(model, text, targets, players=words, baseline=absent, fixed=fixed, generator=source)
+
+    played = game(baseline)
+    check_exact(len(played.players))
+    with progress_bar("interactions", 2 ** len(played.players), progress) as done:
+        values = played.all_values(done)
+    sentence: Sentence | None = None
+    same = baseline
+    if isinstance(played, TextGame):
+        sentence, same = Sentence(played.text, played.tokens, played.spans), played.replacement
+    noises = value_noise(model, lambda: game(same), values, source) if noise else None
+    found = [
+        Interactions(
+            played.players,
+            values[number],
+            decompose(values[number], method, noise_share),
+            target=name,
+            baseline=played.baseline,
+            path=played.path,
+            model_name=model.name,
+            sentence=sentence,
+            value_noise=None if noises is None else float(noises[number]),
+            generator_state=state,
+        )
+        for number, name in enumerate(played.targets)
+    ]
+    return found if isinstance(target, list | tuple) else found[0]
+
+
+def _parts_of_the_model(players: Any) -> LatentPlayers | None:
+    """Players that are parts of the model, or None where they are of the text.
+
+    Raises:
+        TypeError: some are, and some are not.
+    """
+    if isinstance(players, str):
+        return None
+    listed = list(players)
+    kinds = {isinstance(one, Site | Concept | Intervention) for one in listed}
+    if len(kinds) > 1:
+        raise TypeError("players are parts of the text or parts of the model, not both in one call")
+    return listed if True in kinds else None
