@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from conceptscope.analyses._moebius import n_players, orders, zeta
+from conceptscope.analyses._game import all_masks
+from conceptscope.analyses._moebius import n_players, orders, sum_supersets
 
 
 def shapley(effects: Float[Tensor, "*batch mask"]) -> Float64[Tensor, "*batch player"]:
@@ -106,11 +107,11 @@ def _of_players(
 ) -> Float64[Tensor, "*batch player"]:
     """For each player the effects it takes part in, weighted by their number of players."""
     n = n_players(effects)
-    weights = [0.0, *(weight(size) for size in range(1, n + 1))]
-    weighted = effects.double() * torch.tensor(weights, dtype=torch.float64)[orders(n)]
-    taking_part = [weighted.reshape(*weighted.shape[:-1], -1, 2, 2**player)[..., 1, :] for player in range(n)]
-    shares = [part.sum((-1, -2)) for part in taking_part]
-    return torch.stack(shares, -1) if shares else weighted[..., :0]
+    weights = torch.tensor([0.0, *map(weight, range(1, n + 1))], dtype=torch.float64)
+    low = n // 2
+    weighted = effects.double() * weights[orders(n)]
+    table = weighted.reshape(*weighted.shape[:-1], 2 ** (n - low), 2**low)
+    return torch.cat([table.sum(-2) @ _bits(low), table.sum(-1) @ _bits(n - low)], -1)
 
 
 def _of_groups(
@@ -120,13 +121,14 @@ def _of_groups(
     n = n_players(effects)
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= n:
         raise ValueError(f"the order k must be a whole number from 1 to the {n} players, got {k!r}")
-    sizes, found = orders(n), torch.zeros_like(effects, dtype=torch.float64)
-    for order in range(1, k + 1):
-        weights = [0.0] * order + [weight(order, size) for size in range(order, n + 1)]
-        weighted = effects.double() * torch.tensor(weights, dtype=torch.float64)[sizes]
-        found = torch.where(sizes == order, _over_supersets(weighted), found)
-    return found
+    sizes, of_orders = orders(n), range(1, k + 1)
+    rows = [[weight(order, size) if size >= order else 0.0 for size in range(n + 1)] for order in of_orders]
+    weighted = effects.double().unsqueeze(-2) * torch.tensor(rows, dtype=torch.float64)[:, sizes]
+    summed = sum_supersets(weighted)
+    of_own_order = (sizes - 1).clamp(0, k - 1).expand(*effects.shape[:-1], 1, -1)
+    found = summed.gather(-2, of_own_order).squeeze(-2)
+    return found.masked_fill_((sizes == 0) | (sizes > k), 0.0)
 
 
-def _over_supersets(effects: Float64[Tensor, "*batch mask"]) -> Float64[Tensor, "*batch mask"]:
-    return zeta(effects.flip(-1)).flip(-1)
+def _bits(n: int) -> Float64[Tensor, "mask player"]:
+    return all_masks(n).double()

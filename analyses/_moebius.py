@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
@@ -42,6 +44,21 @@ def zeta(effects: Float[Tensor, "*batch mask"]) -> Float64[Tensor, "*batch mask"
     return values
 
 
+def sum_supersets(effects: Float[Tensor, "*batch mask"]) -> Float64[Tensor, "*batch mask"]:
+    """For every mask the sum of the effects of its supersets.
+
+    Raises:
+        ValueError: a length that is no power of two, or effects that are not finite.
+
+    >>> sum_supersets(torch.tensor([0.0, 1.0, 2.0, 2.0])).tolist()
+    [5.0, 3.0, 4.0, 2.0]
+    """
+    sums = _checked(effects)
+    for present, absent in _sides(sums):
+        absent.add_(present)
+    return sums
+
+
 def or_effects(values: Float[Tensor, "*batch mask"]) -> Float64[Tensor, "*batch mask"]:
     """The OR effects: what a mask adds to the value as soon as any of its players is present.
 
@@ -80,10 +97,7 @@ def orders(n: int) -> Int64[Tensor, " mask"]:
     >>> orders(2).tolist()
     [0, 1, 1, 2]
     """
-    sizes = torch.zeros(1, dtype=torch.int64)
-    for _ in range(n):
-        sizes = torch.cat([sizes, sizes + 1])
-    return sizes
+    return _orders(n).clone()
 
 
 def n_players(values: Float[Tensor, "*batch mask"]) -> int:
@@ -120,3 +134,11 @@ def _sides(values: Float64[Tensor, "*batch mask"]) -> list[tuple[Tensor, Tensor]
     """For each player, views of the values with it and of those without it."""
     pairs = [values.view(-1, 2, 2**player) for player in range(n_players(values))]
     return [(pair[:, 1], pair[:, 0]) for pair in pairs]
+
+
+@functools.lru_cache(maxsize=32)
+def _orders(n: int) -> Int64[Tensor, " mask"]:
+    sizes = torch.zeros(1, dtype=torch.int64)
+    for _ in range(n):
+        sizes = torch.cat([sizes, sizes + 1])
+    return sizes
