@@ -84,6 +84,12 @@ def texts(n: int, low: int, high: int, seed: int = 0) -> list[str]:
     ]
 
 
+def contrast_pairs(n: int) -> list[str]:
+    """Texts of 17-40 tokens, of which each two differ in their last 1-4."""
+    stems = texts(n, 16, 36, seed=2)
+    return [f"{stem} {end}" for at, stem in enumerate(stems) for end in texts(2, 1, 4, seed=3 + at)]
+
+
 def padded(model: HookedModel, given: Sequence[str], batch_size: int = 32) -> list[Inputs]:
     """Batches in the order given, each padded on the right to its longest text."""
     encode, made = model.tokenizer, []

@@ -19,6 +19,7 @@ from _timing import (
     Run,
     arguments,
     bare,
+    contrast_pairs,
     error,
     make_model,
     one_at_a_time,
@@ -42,7 +43,11 @@ def main() -> None:
     for size in SIZES:
         model = make_model(size)
         peers = {"conceptscope": ours(model)} | found(size)
-        states(size, model, peers, bench, given.texts, given.threads)
+        pairs = contrast_pairs(given.texts // 2)
+        what = f"{given.texts // 2} contrast pairs of 17-40 tokens that differ in the last 1-4"
+        states(size, what, pairs, model, peers, bench, given.threads)
+        what = f"{given.texts} texts of 17-36 tokens"
+        states(size, what, texts(given.texts, 17, 36), model, peers, bench, given.threads)
         steering(size, model, peers, bench, given.threads)
         del peers
         gc.collect()
@@ -68,13 +73,20 @@ def attempt(what: str, run: Callable[..., Any], *args: Any) -> Any:
         return None
 
 
-def states(size: str, model: HookedModel, peers: dict[str, Peer], bench: Bench, n: int, threads: int) -> None:
-    """Every layer's last-token states of ragged texts, and how far they are from one text at a time."""
-    given = texts(n, 17, 36)
-    probe = given[: min(n, 64)]
+def states(
+    size: str,
+    what: str,
+    given: list[str],
+    model: HookedModel,
+    peers: dict[str, Peer],
+    bench: Bench,
+    threads: int,
+) -> None:
+    """Every layer's last-token states of some texts, and how far they are from one text at a time."""
+    probe = given[:64]
     true = one_at_a_time(model, probe)
     columns = ("error", "last layer")
-    title = f"{size}: last-token states of all layers, {n} texts of 17-36 tokens, over bare forwards"
+    title = f"{size}: last-token states of all layers, {what}, over bare forwards"
     report = Report(title, threads, columns)
     runs: dict[str, Run] = {FLOOR: bare(model, padded(model, given))}
     errors = {}

@@ -21,6 +21,7 @@ from _timing import (
     Run,
     arguments,
     bare,
+    contrast_pairs,
     error,
     make_model,
     most_resident,
@@ -38,7 +39,7 @@ from conceptscope.hooks._store import open_store
 from conceptscope.probes import LinearDiscriminant, MeanDifference, sweep
 
 PREFIX, BEHIND = 128, 32
-SHARED = 0.35
+SHARED, PAIRS = 0.35, 0.7
 WRITING = 1 / 0.8
 OPENING = 50.0
 FLAT = 100.0
@@ -70,20 +71,16 @@ def main() -> None:
 def prefixes(models: dict[str, HookedModel], bench: Bench, threads: int, n: int) -> None:
     report = Report("capture / bare forwards of the whole texts", threads)
     same = [f"{texts(1, PREFIX, PREFIX, seed=1)[0]} {text}" for text in texts(n, BEHIND, BEHIND)]
-    pairs = [
-        f"{stem} {end}"
-        for number, stem in enumerate(texts(n // 2, 16, 36, seed=2))
-        for end in texts(2, 1, 4, seed=3 + number)
-    ]
+    pairs = contrast_pairs(n // 2)
     for size, model in models.items():
         check(model, same[:40])
         for what, given, bar in (
             (f"{n} texts of {BEHIND} tokens behind the same {PREFIX}", same, SHARED),
-            (f"{n // 2} pairs of 17-40 tokens that differ in the last 1-4", pairs, None),
+            (f"{n // 2} pairs of 17-40 tokens that differ in the last 1-4", pairs, PAIRS),
         ):
             times = bench({"bare": bare(model, padded(model, given)), "ours": ours(model, given)}, 30)
             found, title = times.ratio("ours", "bare"), f"{size}: all resid_post, last position, {what}"
-            report.row(title, found) if bar is None else report.held(title, found, bar)
+            report.held(title, found, bar)
     report.print(
         "Floor: model.hf(input_ids, attention_mask) under inference_mode, tokenized beforehand, 32 a batch; "
         "capture with batch_size=32, from texts to Activations."
