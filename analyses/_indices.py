@@ -7,6 +7,7 @@ mask.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from math import comb
 
@@ -130,5 +131,6 @@ def _of_groups(
     return found.masked_fill_((sizes == 0) | (sizes > k), 0.0)
 
 
+@functools.lru_cache(maxsize=32)
 def _bits(n: int) -> Float64[Tensor, "mask player"]:
     return all_masks(n).double()
