@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ class Checkpoints:
         """
         if step not in self._loaders:
             raise KeyError(f"{self.name} has no checkpoint of step {step}: there are {_listed(self.steps)}")
+        gc.collect()  # a model that was let go of may be held by the tracebacks of a capture
         model = self._loaders[step]()
         shape = {"class": type(model.hf).__name__} | _shape(model.hf.config.to_dict())
         before, known = self._first or (step, shape)

@@ -48,15 +48,15 @@ def _shares(
     return shares
 
 
-def given_tokens(model: HookedModel, plan: Plan, given: Any) -> dict[str, tuple[tuple[int, ...], ...]]:
+def given_tokens(
+    model: HookedModel, plan: Plan, given: Mapping[str, Mapping[Any, Any]]
+) -> dict[str, tuple[tuple[int, ...], ...]]:
     """The tokens that were given, by concept and value.
 
     Raises:
-        TypeError: not a mapping of this kind.
-        ValueError: a concept or a value that is missing or not known, or something that is no token.
+        TypeError: something that is no token.
+        ValueError: a concept or a value that is missing or not known, or a token that the model lacks.
     """
-    if not isinstance(given, Mapping):
-        raise TypeError(f"tokens= is a mapping from concepts to the tokens of each value, got {given!r}")
     found = {}
     for one in plan.concepts:
         own = given.get(one.name)

@@ -76,7 +76,7 @@ class TrajectoryStore:
         try:
             found = json.loads(line)
             if number == 0:
-                different = list(_different(found["settings"], self._settings))
+                different = list(_different(dict(found["settings"]), self._settings))
             else:
                 readings = {kind: Measured(**one) for kind, one in found["readings"].items()}
                 self.records[int(found["step"])] = Record(readings, found["unknown"])

@@ -25,7 +25,7 @@ class Way:
     """The settings of a trajectory that say what is read of a model; see `trajectory`.
 
     Raises:
-        TypeError: something that is no extractor.
+        TypeError: something that is no extractor, or tokens that are no mapping.
         ValueError: of= is neither, tokens for activations, or an extractor for labels that are numbers.
     """
 
@@ -45,6 +45,10 @@ class Way:
             raise ValueError(
                 f"{self.extractor!r} predicts numbers: a trajectory needs one that finds classes"
             )
+        if self.tokens is not None and not isinstance(self.tokens, Mapping):
+            raise TypeError(
+                f"tokens= is a mapping from concepts to the tokens of each value, got {self.tokens!r}"
+            )
         if self.of == "activations" and self.tokens is not None:
             raise ValueError("tokens= are of values in the outputs: leave them out, or take of='outputs'")
 
@@ -56,7 +60,7 @@ class Way:
             "prompts": {name: fingerprint(one) for name, one in plan.prompts.items()},
         }
         if self.of == "outputs":
-            return about | {"tokens": self.tokens and repr(sorted(self.tokens.items()))}
+            return about | {"tokens": None if self.tokens is None else repr(sorted(self.tokens.items()))}
         return about | {
             "extractor": repr(self.extractor),
             "site": None if self.site is None else str(self.site),

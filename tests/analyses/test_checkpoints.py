@@ -43,9 +43,7 @@ def test_each_model_is_its_folders() -> None:
         folder = tinyworld.checkpoints_path() / f"step{step:05}"
         assert model.name == f"tinyworld@{folder.name}"
         there = cs.load_model(str(folder))
-        assert torch.equal(
-            cs.next_token_logits(model, ["the dog"]), cs.next_token_logits(there, ["the dog"])
-        )
+        assert torch.equal(cs.next_token_logits(model, ["the dog"]), cs.next_token_logits(there, ["the dog"]))
 
 
 def test_a_folder_as_the_trainer_leaves_it(save: Save, tmp_path: Path) -> None:
