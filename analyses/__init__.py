@@ -8,10 +8,15 @@ from conceptscope.analyses._checkpoints import Checkpoints, checkpoints
 from conceptscope.analyses._concept_card import concept_card
 from conceptscope.analyses._conditions import Conditions
 from conceptscope.analyses._convexity import convexity
+from conceptscope.analyses._convexity_performance import ConvexityPerformance, convexity_vs_performance
 from conceptscope.analyses._convexity_result import Convexity
 from conceptscope.analyses._dose_response import dose_response
 from conceptscope.analyses._dose_result import DoseResponse
 from conceptscope.analyses._effects import Effect
+from conceptscope.analyses._hidden_capability import hidden_capability
+from conceptscope.analyses._hidden_capability_model import Promptable
+from conceptscope.analyses._hidden_capability_result import HiddenCapability
+from conceptscope.analyses._hidden_capability_target import Target
 from conceptscope.analyses._identifiability import IdentifiabilityReport, identifiability
 from conceptscope.analyses._interaction_graph import plot_interaction_graph
 from conceptscope.analyses._interaction_statistics import interaction_statistics
@@ -19,10 +24,13 @@ from conceptscope.analyses._interactions import interactions
 from conceptscope.analyses._interactions_result import Interactions
 from conceptscope.analyses._learned_baseline import learned_baseline
 from conceptscope.analyses._mask_concept import mask_concept
+from conceptscope.analyses._overprompt import overprompt, repeat_spans
+from conceptscope.analyses._patch_module import patch_module
 from conceptscope.analyses._recovery import ConceptRecovery, concept_recovery
 from conceptscope.analyses._report_result import SteeringReport
 from conceptscope.analyses._signal import ConceptSignal, concept_signal
 from conceptscope.analyses._signal_law import SignalLaw, signal_law
+from conceptscope.analyses._sparse_interactions import SparseInteractions
 from conceptscope.analyses._statistics_result import InteractionStatistics
 from conceptscope.analyses._steering_report import steering_report
 from conceptscope.analyses._targets import ClassLogOdds, LogitDifference, LogOdds, Similarity
@@ -41,17 +49,22 @@ __all__ = [
     "ConceptWatch",
     "Conditions",
     "Convexity",
+    "ConvexityPerformance",
     "DoseResponse",
     "Effect",
+    "HiddenCapability",
     "IdentifiabilityReport",
     "InteractionStatistics",
     "Interactions",
     "LearningTime",
     "LogOdds",
     "LogitDifference",
+    "Promptable",
     "SignalLaw",
     "Similarity",
+    "SparseInteractions",
     "SteeringReport",
+    "Target",
     "Trajectory",
     "calibrate",
     "checkpoints",
@@ -59,14 +72,19 @@ __all__ = [
     "concept_recovery",
     "concept_signal",
     "convexity",
+    "convexity_vs_performance",
     "dose_response",
+    "hidden_capability",
     "identifiability",
     "interaction_statistics",
     "interactions",
     "learned_baseline",
     "learning_time",
     "mask_concept",
+    "overprompt",
+    "patch_module",
     "plot_interaction_graph",
+    "repeat_spans",
     "signal_law",
     "steering_report",
     "trajectory",

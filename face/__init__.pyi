@@ -13,6 +13,7 @@ from .analyses import DoseResponse as DoseResponse
 from .analyses import IdentifiabilityReport as IdentifiabilityReport
 from .analyses import LearningTime as LearningTime
 from .analyses import SignalLaw as SignalLaw
+from .analyses import SparseInteractions as SparseInteractions
 from .analyses import SteeringReport as SteeringReport
 from .analyses import Trajectory as Trajectory
 from .analyses import calibrate as calibrate
@@ -89,12 +90,19 @@ from .analyses import Baseline as Baseline
 from .analyses import ClassLogOdds as ClassLogOdds
 from .analyses import Conditions as Conditions
 from .analyses import Effect as Effect
+from .analyses import HiddenCapability as HiddenCapability
 from .analyses import Interactions as Interactions
 from .analyses import InteractionStatistics as InteractionStatistics
 from .analyses import LogitDifference as LogitDifference
 from .analyses import LogOdds as LogOdds
+from .analyses import Promptable as Promptable
 from .analyses import Similarity as Similarity
+from .analyses import Target as Target
+from .analyses import hidden_capability as hidden_capability
 from .analyses import interaction_statistics as interaction_statistics
 from .analyses import interactions as interactions
 from .analyses import learned_baseline as learned_baseline
+from .analyses import overprompt as overprompt
+from .analyses import patch_module as patch_module
 from .analyses import plot_interaction_graph as plot_interaction_graph
+from .analyses import repeat_spans as repeat_spans

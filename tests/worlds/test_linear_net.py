@@ -53,7 +53,7 @@ def test_the_generator_decides_and_a_concept_may_never_be_learned() -> None:
 def test_refuses() -> None:
     with pytest.raises(ValueError, match="fraction must be between 0 and 1, got 1"):
         linear_net.learning_times(SIGNALS, fraction=1)
-    with pytest.raises(ValueError, match="signals must be above start=0.5"):
+    with pytest.raises(ValueError, match=r"signals must be above start=0\.5"):
         linear_net.learning_times(SIGNALS, start=0.5)
     with pytest.raises(ValueError, match="signals and start must be positive"):
         linear_net.train(-SIGNALS, 3)
