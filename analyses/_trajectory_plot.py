@@ -23,7 +23,8 @@ def plot_paths(
 ) -> Axes:
     """Each class's path with its steps as colour, and a ring where it turns."""
     ax = given_or_new(ax)
-    plane = found.axes[:2] if axes is None else tuple(axes)
+    known = [axis for axis in found.axes if axis not in found.unknown]
+    plane = tuple(axes or known[:2] or found.axes[:2])
     shown = _shown(found, plane, classes)
     paths, order = found.coordinates, np.arange(len(found.steps))
     chosen = [found.axis(axis) for axis in plane]

@@ -173,7 +173,8 @@ class Trajectory:
     ) -> Axes:
         """The classes' paths through the plane of two concepts, steps as colour, turns marked.
 
-        axes: the two, by default the first; with one concept alone the plane is that of steps and values.
+        axes: the two, by default the first of which anything is known; with one concept alone the plane is
+            that of steps and values.
         classes: by default all, or those that are values of the two concepts.
 
         Raises:

@@ -28,6 +28,13 @@ class ExtractorName(StrEnum):
     contrast_consistent = "contrast-consistent"
 
 
+class ReadFrom(StrEnum):
+    """What the command dynamics reads concepts in."""
+
+    activations = "activations"
+    outputs = "outputs"
+
+
 Model = Annotated[
     str,
     typer.Option(help="A Hugging Face name, a folder, or 'tinyworld', which comes with the package."),
@@ -210,6 +217,56 @@ def interact(
 
     settings = Settings(target, versus, concept, towards, players, baseline, method)
     run_interact(model, text, out, settings)
+
+
+@app.command()
+def dynamics(
+    checkpoints: Annotated[
+        str,
+        typer.Option(
+            help="A folder of checkpoints, a Hugging Face name whose revisions are steps, or 'tinyworld', "
+            "which comes with the package."
+        ),
+    ],
+    data: Annotated[
+        list[str],
+        typer.Option(
+            help="A concept: a .csv or .jsonl file, or a built-in set: 'tinyworld/tense'. Once for each."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The folder for the tables and pictures.")],
+    of: Annotated[
+        ReadFrom, typer.Option(help="What is read: probes in the activations, or the next token.")
+    ] = ReadFrom.activations,
+    text: Annotated[str, typer.Option(help="The column of the texts.")] = "text",
+    label: Annotated[str, typer.Option(help="The column of the labels.")] = "label",
+    group: Annotated[
+        str | None, typer.Option(help="The column of the groups (default: 'group' if it is there).")
+    ] = None,
+    site: Annotated[
+        str | None,
+        typer.Option(help="Where probes read, such as resid_post.6 (default: resid_post half-way up)."),
+    ] = None,
+    position: Annotated[
+        str, typer.Option(help="The token to read: 'last', 'first', 'mean', or an index from either end.")
+    ] = "last",
+    extractor: Annotated[
+        ExtractorName, typer.Option(help="How a concept is made; the last two need a column 'pair'.")
+    ] = ExtractorName.mean_difference,
+    smooth: Annotated[
+        float, typer.Option(min=0, help="Smooth the paths over so many checkpoints to either side.")
+    ] = 0.0,
+    revisions: Annotated[
+        str | None,
+        typer.Option(help="Some of the hub's revisions, with commas between (default: all steps)."),
+    ] = None,
+) -> None:
+    """Follow concepts through training: which is learned when; the same command goes on where it stopped."""
+    from conceptscope._dynamics_command import Settings, run_dynamics
+    from conceptscope._sweep_command import Columns
+
+    settings = Settings(of.value, site, position, extractor.value, smooth, revisions)
+    run_dynamics(checkpoints, data, out, Columns(text, label, group), settings)
 
 
 @app.command()

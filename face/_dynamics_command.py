@@ -13,14 +13,14 @@ from conceptscope._console import console, stderr
 from conceptscope._pictures import blank, save_picture
 from conceptscope._resumable import resumable
 from conceptscope._staged import staged
-from conceptscope._sweep_command import EXTRACTORS, Columns, read_examples
-from conceptscope.analyses import Trajectory, checkpoints, trajectory
+from conceptscope._sweep_command import _EXTRACTORS, Columns, read_examples
+from conceptscope.analyses import LearningTime, Trajectory, checkpoints, trajectory
 from conceptscope.analyses._trajectory_way import Of
 from conceptscope.hooks import Examples
 
 KEY = (
-    "Learned: the first step from which the accuracy is .8 or more at three checkpoints in a row. "
-    "Last: the accuracy at the last step, with its 95 % interval."
+    "Learned: the first step from which the accuracy is .8 or more at three checkpoints in a row (of fewer, "
+    "at all). Last: the accuracy at the last step, with its 95 % interval."
 )
 _IN_A_ROW = 3
 
@@ -48,7 +48,7 @@ def run_dynamics(source: str, data: Sequence[str], out: Path, columns: Columns, 
             checkpoints(source, revisions=revisions),
             concepts,
             of=settings.of,
-            extractor=EXTRACTORS[settings.extractor],
+            extractor=_EXTRACTORS[settings.extractor],
             site=settings.site,
             position=int(position) if position.lstrip("-").isdigit() else position,
             smooth=settings.smooth,
@@ -57,13 +57,14 @@ def run_dynamics(source: str, data: Sequence[str], out: Path, columns: Columns, 
         )
         _save(found, stage)
     shutil.rmtree(kept)
-    for one in _readings(found):
-        console.print(learning_table(one))
-        _print_reasons(one)
+    for one in (found, found.fixed):
+        if one is not None:
+            console.print(learning_table(one))
     console.print(KEY, highlight=False)
-    console.print(
-        f"Saved in {out}: dynamics.csv, accuracies.csv, dynamics.png, learning.png", markup=False
-    )
+    for name, time in _times(found).items():
+        if time.step is None:
+            console.print(f"{name} was never learned: {time.reason}", markup=False, highlight=False)
+    console.print(f"Saved in {out}: dynamics.csv, accuracies.csv, dynamics.png, learning.png", markup=False)
 
 
 def read_concepts(data: Sequence[str], columns: Columns) -> dict[str, Examples]:
@@ -87,9 +88,24 @@ def learning_table(found: Trajectory) -> Table:
     table.add_column("concept", no_wrap=True)
     table.add_column("learned", justify="right", no_wrap=True)
     table.add_column("last", no_wrap=True)
-    times = found.learning_time(consecutive=min(_IN_A_ROW, len(found.steps)))
+    times = _times(found)
     for number, name in enumerate(found.concepts):
         last = (part[-1, number] for part in (found.accuracy, found.accuracy_low, found.accuracy_high))
         step = times[name].step
-        table.add_row(name, "never" if step is None else f"step {step:,}", "{:.2f} [{:.2f}, {:.2f}]".format(*last))
+        cells = (name, "never" if step is None else f"step {step:,}")
+        table.add_row(*cells, "{:.2f} [{:.2f}, {:.2f}]".format(*last))
     return table
+
+
+def _times(found: Trajectory) -> dict[str, LearningTime]:
+    return found.learning_time(consecutive=min(_IN_A_ROW, len(found.steps)))
+
+
+def _save(found: Trajectory, stage: Path) -> None:
+    all_of = [found] if found.fixed is None else [found, found.fixed]
+    frames = {"dynamics": Trajectory.to_frame, "accuracies": Trajectory.accuracies}
+    for name, frame in frames.items():
+        parts = [frame(one).assign(of=one.of) for one in all_of]
+        pd.concat(parts).to_csv(stage / f"{name}.csv", index=False)
+    save_picture(found.plot(blank()), stage / "dynamics.png")
+    save_picture(found.plot_learning(blank()), stage / "learning.png")
