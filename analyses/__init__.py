@@ -37,6 +37,7 @@ from conceptscope.analyses._targets import ClassLogOdds, LogitDifference, LogOdd
 from conceptscope.analyses._trajectory import trajectory
 from conceptscope.analyses._trajectory_result import Trajectory
 from conceptscope.analyses._trajectory_times import LearningTime, learning_time
+from conceptscope.analyses._unlock import time_to_unlock
 
 __all__ = [
     "Baseline",
@@ -87,5 +88,6 @@ __all__ = [
     "repeat_spans",
     "signal_law",
     "steering_report",
+    "time_to_unlock",
     "trajectory",
 ]
