@@ -10,12 +10,12 @@ from conceptscope.probes._axes import BLUE, GREY, ORANGE, given_or_new
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from conceptscope.analyses._interactions_result import Interactions
+    from conceptscope.analyses._found_effects import FoundEffects
 
 _ROOT, _NODES = 2.0, 1.0
 
 
-def plot_interaction_graph(found: Interactions, ax: Axes | None = None, *, n: int = 8) -> Axes:
+def plot_interaction_graph(found: FoundEffects, ax: Axes | None = None, *, n: int = 8) -> Axes:
     """Players below, the n strongest interactions above them, and the target on top.
 
     A node is & or |; edges are orange where the interaction raises the target and blue where it lowers it,

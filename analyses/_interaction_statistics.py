@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from conceptscope.analyses._effects import Effect
-from conceptscope.analyses._interactions_result import SALIENT, Interactions
+from conceptscope.analyses._found_effects import SALIENT
+from conceptscope.analyses._interactions_result import Interactions
 from conceptscope.analyses._prompt_bootstrap import PromptBootstrap
 from conceptscope.analyses._statistics_result import InteractionStatistics, Statistic
 from conceptscope.hooks._random import numpy_generator, torch_generator

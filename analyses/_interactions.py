@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
+
+import torch
 
 from conceptscope.analyses._baselines import Baseline
 from conceptscope.analyses._decomposition import check_method, decompose
-from conceptscope.analyses._game import check_exact
+from conceptscope.analyses._game import EXACT, check_exact
 from conceptscope.analyses._interactions_result import Interactions
 from conceptscope.analyses._latent_game import LatentGame, latent_game
 from conceptscope.analyses._players import TextPlayers
 from conceptscope.analyses._sentence import Sentence
+from conceptscope.analyses._sparse_game import sparse_interactions
+from conceptscope.analyses._sparse_interactions import SparseInteractions
 from conceptscope.analyses._text_game import TextGame, text_game
 from conceptscope.analyses._value_noise import value_noise
 from conceptscope.hooks import Examples, HookedModel, Intervention, Site
@@ -34,6 +39,7 @@ def interactions(
     ablate: str | Callable[[Site], Intervention] = "mean",
     examples: Examples | Sequence[Text] | None = None,
     method: str = "and",
+    budget: int | None = None,
     noise_share: float = 0.0,
     noise: bool = True,
     generator: int = 0,
@@ -42,7 +48,9 @@ def interactions(
     """What a model computes for a text as a sum of interactions between its words, or between its parts.
 
     For each of the 2^n masks of n players (20 at most) the target is computed with only these players
-    present; the effects of the result add up to it on every mask.
+    present; the effects of the result add up to it on every mask (`Interactions`). With a budget, so many
+    random masks are computed instead, of up to 1000 players, and the effects are those of a sparse sum that
+    is fitted to most of them and tested on the others (`SparseInteractions`).
 
     target: LogOdds, LogitDifference, ClassLogOdds, Similarity, a Concept (its reading, at its own position of
         the whole text), or a function of the last logits, [row, vocab] to [row]; a list of these gives a list
@@ -59,12 +67,14 @@ def interactions(
     method: "and", "or" or "and-or", the sparsest mixture of both. noise_share: of "and-or": how far each
         value may be changed for the sake of fewer effects, as a share of the gain of all players over none
         (the paper's is 0.04).
+    budget: how many masks to compute, for more players than 20; from 100, and four for each player. Where all
+        masks are no more than that, all are computed.
     noise: also measure what the model's arithmetic does to the values (`Interactions.noise_floor`): one mask
         in twenty is computed again in twice as many bits, for which the weights need twice the memory more.
 
     Interventions around the call apply. Raises:
         KeyError, ValueError: players, targets or a baseline that the text or the model does not have, or more
-            than 20 players; the message says what to give instead.
+            than 20 players without a budget; the message says what to give instead.
 
     Source: arXiv 2305.01939; 2304.13312 (OR).
 
@@ -75,6 +85,8 @@ def interactions(
     'not & happy'
     """
     check_method(method, noise_share)
+    if budget is not None and noise_share:
+        raise ValueError("noise_share= is for all masks: with budget= the sparse fit leaves the noise out")
     source = torch_generator(generator)
     state = source.get_state()
     targets = list(target) if isinstance(target, list | tuple) else [target]
@@ -86,31 +98,57 @@ def interactions(
         words = cast(TextPlayers, players)
         return text_game(model, text, targets, players=words, baseline=absent, fixed=fixed, generator=source)
 
-    played = game(baseline)
-    check_exact(len(played.players))
-    with progress_bar("interactions", 2 ** len(played.players), progress) as done:
-        values = played.all_values(done)
-    sentence: Sentence | None = None
-    same = baseline
+    played, sentence, same = game(baseline), None, baseline
     if isinstance(played, TextGame):
         sentence, same = Sentence(played.text, played.tokens, played.spans), played.replacement
-    noises = value_noise(model, lambda: game(same), values, source) if noise else None
-    found = [
-        Interactions(
-            played.players,
-            values[number],
-            decompose(values[number], method, noise_share),
-            target=name,
-            baseline=played.baseline,
-            path=played.path,
-            model_name=model.name,
-            sentence=sentence,
-            value_noise=None if noises is None else float(noises[number]),
-            generator_state=state,
-        )
-        for number, name in enumerate(played.targets)
-    ]
+    shared = _Shared(played.baseline, played.path, model.name, sentence)
+    if budget is not None and not (len(played.players) <= EXACT and budget >= 2 ** len(played.players)):
+        found = _sparse(played, budget, method, source, shared, progress)
+    else:
+        check_exact(len(played.players))
+        with progress_bar("interactions", 2 ** len(played.players), progress) as done:
+            values = played.all_values(done)
+        noises = value_noise(model, lambda: game(same), values, source) if noise else None
+        found = [
+            Interactions(
+                played.players,
+                values[number],
+                decompose(values[number], method, noise_share),
+                target=name,
+                value_noise=None if noises is None else float(noises[number]),
+                generator_state=state,
+                **vars(shared),
+            )
+            for number, name in enumerate(played.targets)
+        ]
     return found if isinstance(target, list | tuple) else found[0]
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What the results of one game have in common."""
+
+    baseline: str
+    path: str
+    model_name: str
+    sentence: Sentence | None
+
+
+def _sparse(
+    played: TextGame | LatentGame,
+    budget: int,
+    method: str,
+    source: torch.Generator,
+    shared: _Shared,
+    progress: bool,
+) -> list[Any]:
+    with progress_bar("interactions", budget, progress) as done:
+        found = sparse_interactions(played, budget, generator=source, done=done)
+    about = vars(replace(shared, path="batches of random coalitions"))
+    return [
+        SparseInteractions(surrogate, method, target=name, **about)
+        for name, surrogate in zip(played.targets, found, strict=True)
+    ]
 
 
 def _parts_of_the_model(players: Any) -> LatentPlayers | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from conceptscope.analyses._effects import Effect
 
 if TYPE_CHECKING:
-    from conceptscope.analyses._interactions_result import Interactions
+    from conceptscope.analyses._found_effects import FoundEffects
     from conceptscope.analyses._sentence import Sentence
 
 _SHOWN = 12
@@ -18,7 +18,7 @@ _FAINT = "opacity:.6"
 _BAR = 12.0
 
 
-def interactions_html(found: Interactions) -> str:
+def interactions_html(found: FoundEffects) -> str:
     """The strongest interactions, each with its bar and its words marked in the sentence.
 
     Colours are laid over whatever background the page has: orange raises the target, blue lowers it.
@@ -30,35 +30,19 @@ def interactions_html(found: Interactions) -> str:
     more = len(salient) - len(shown)
     rest = f'<div style="{_FAINT}">{more} more salient interactions: .to_frame() has them all</div>'
     return (
-        f"<div>{_about(found)}</div>"
+        f"<div>{escape(found.about())}</div>"
         '<table style="border-collapse:collapse;margin:.5em 0">'
         f"<tr>{_headings(found)}</tr>{rows}</table>"
         f"{rest if more else ''}"
     )
 
 
-def how_well(found: Interactions) -> str:
-    """How well the effects match the values, as in "they match all masked inputs to 2e-16 of the range"."""
-    error = found.matching_error()
-    return f"to {error:.0e} of the range" if error else "exactly"
-
-
-def _about(found: Interactions) -> str:
-    gap = f", within {found.found.gap:.1g} of the sparsest" if found.method == "and-or" else ""
-    return escape(
-        f"{found.target}: {float(found.values[-1]):+.3f} with all players, "
-        f"{float(found.values[0]):+.3f} with none ({found.baseline}). "
-        f"{len(found.salient())} salient {found.method} interactions{gap}; "
-        f"they match all {len(found.values)} masked inputs {how_well(found)}."
-    )
-
-
-def _headings(found: Interactions) -> str:
+def _headings(found: FoundEffects) -> str:
     names = ("effect", "", "together" if found.sentence is None else "in the sentence")
     return "".join(f'<th style="text-align:left">{name}</th>' for name in names)
 
 
-def _row(one: Effect, greatest: float, found: Interactions) -> str:
+def _row(one: Effect, greatest: float, found: FoundEffects) -> str:
     colour = _RAISES if one.value > 0 else _LOWERS
     width = _BAR * abs(one.value) / greatest
     bar = (

@@ -11,12 +11,12 @@ from conceptscope.probes._axes import BLUE, GREY, ORANGE
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from conceptscope.analyses._interactions_result import Interactions
+    from conceptscope.analyses._found_effects import FoundEffects
 
 _SHOWN = 10
 
 
-def plot_interactions(found: Interactions, ax: Axes | None) -> Axes:
+def plot_interactions(found: FoundEffects, ax: Axes | None) -> Axes:
     """Bars for the strongest effects, hatched where they are OR, faint where they are not above the noise.
 
     On a new figure the sparsity curve of all effects stands beside them.
@@ -41,10 +41,9 @@ def plot_interactions(found: Interactions, ax: Axes | None) -> Axes:
     return ax
 
 
-def plot_sparsity(found: Interactions, ax: Axes) -> Axes:
+def plot_sparsity(found: FoundEffects, ax: Axes) -> Axes:
     """The magnitudes of all effects in their order, as shares of the greatest; salient ones come first."""
-    magnitudes = np.concatenate([effects[1:].abs().numpy() for effects in found.effects.values()])
-    magnitudes = np.sort(magnitudes)[::-1]
+    magnitudes = np.sort(found.magnitudes)[::-1]
     salient = len(found.salient())
     if len(magnitudes) and magnitudes[0]:
         ax.plot(np.arange(1, len(magnitudes) + 1), magnitudes / magnitudes[0], color=GREY)

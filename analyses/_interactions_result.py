@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -16,20 +17,18 @@ from conceptscope.analyses import _indices
 from conceptscope.analyses._conditions import Conditions, conditions
 from conceptscope.analyses._decomposition import Decomposition, decompose
 from conceptscope.analyses._effects import Effect, effects_at, members
+from conceptscope.analyses._found_effects import SALIENT, FoundEffects
 from conceptscope.analyses._moebius import moebius, orders
 from conceptscope.analyses._sentence import Sentence
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
 
-SALIENT = 0.05
-"""An effect is salient from this share of the greatest one on: the paper's tau."""
 _NOISY = 3.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Interactions:
+class Interactions(FoundEffects):
     """A target of a model as a sum of interactions, made by `interactions`.
 
     A mask is a number whose bit i says that player i is present; everything below is indexed by it.
@@ -80,21 +79,13 @@ class Interactions:
         """
         return replace(self, found=decompose(self.values, method, noise_share))
 
-    def salient(self, tau: float = SALIENT) -> tuple[Effect, ...]:
-        """The effects of at least tau times the greatest one, the greatest first; the empty mask is none.
-
-        Raises:
-            ValueError: a tau that is not between 0 and 1.
-        """
-        if not 0 <= tau <= 1:
-            raise ValueError(f"tau is a share of the greatest effect, from 0 to 1; got {tau}")
-        return self._effects(tau * self._greatest())
-
-    def strongest(self, n: int = 10) -> tuple[Effect, ...]:
-        """The n greatest effects, the greatest first."""
-        magnitudes = torch.cat([effects[1:].abs() for effects in self.effects.values()])
-        n = min(n, len(magnitudes))
-        return self._effects(float(magnitudes.topk(n).values[-1]))[:n] if n else ()
+    @property
+    def magnitudes(self) -> Float[np.ndarray, " effect"]:
+        """The magnitudes of all effects, in no order."""
+        found: Float[np.ndarray, " effect"] = torch.cat(
+            [effects[1:].abs() for effects in self.effects.values()]
+        ).numpy()
+        return found
 
     def rebuilt_from(self, effects: Iterable[Effect]) -> Float[Tensor, " mask"]:
         """The values that some of the effects add up to, from the value without any player on."""
@@ -163,7 +154,7 @@ class Interactions:
         """
         import pandas as pd
 
-        greatest = self._greatest() or 1.0
+        greatest = float(self.magnitudes.max(initial=0.0)) or 1.0
         rows = [
             {
                 "kind": one.kind,
@@ -174,15 +165,9 @@ class Interactions:
                 "noise": one.noise,
                 "salient": abs(one.value) >= SALIENT * greatest,
             }
-            for one in self._effects(0.0)
+            for one in self._sorted(0.0)
         ]
         return pd.DataFrame(rows)
-
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """The strongest interactions as bars, and the sparsity curve: all magnitudes in their order."""
-        from conceptscope.analyses._interactions_plot import plot_interactions
-
-        return plot_interactions(self, ax)
 
     def __sub__(self, other: Interactions) -> Interactions:
         """What differs between two, such as a steered and an untouched model: that of their values.
@@ -210,13 +195,20 @@ class Interactions:
         first = ", ".join(f"{one.name} {one.value:+.3g}" for one in self.strongest(3))
         return (
             f"Interactions({self.target}; {len(self.players)} players, {self.method}, "
-            f"{len(self.salient())} salient of {sum(len(e) - 1 for e in self.effects.values())}: {first})"
+            f"{len(self.salient())} salient of {len(self.magnitudes)}: {first})"
         )
 
-    def _repr_html_(self) -> str:
-        from conceptscope.analyses._interactions_html import interactions_html
-
-        return interactions_html(self)
+    def about(self) -> str:
+        """What was computed, and how far it can be trusted, in sentences."""
+        error, gap = self.matching_error(), self.found.gap
+        sparsest = f", {gap:.1g} from the sparsest" if self.method == "and-or" else ""
+        return (
+            f"{self.target}: {float(self.values[-1]):+.3f} with all {len(self.players)} players, "
+            f"{float(self.values[0]):+.3f} with none ({self.baseline}). {len(self.salient())} of "
+            f"{len(self.magnitudes)} {self.method} interactions are salient{sparsest}; they match all "
+            f"{len(self.values)} masked inputs {f'to {error:.0e} of the range' if error else 'exactly'}. "
+            f"Computed by: {self.path}."
+        )
 
     def _by_group(self, index: Float[Tensor, " mask"], k: int) -> dict[tuple[str, ...], float]:
         """The values of groups of 1 to k players, small groups first."""
@@ -225,18 +217,11 @@ class Interactions:
         by_size = sorted(masks.tolist(), key=lambda mask: (int(sizes[mask]), mask))
         return {tuple(self.players[i] for i in members(mask)): float(index[mask]) for mask in by_size}
 
-    def _greatest(self) -> float:
-        return max(
-            (float(effects[1:].abs().max()) for effects in self.effects.values() if len(effects) > 1),
-            default=0.0,
-        )
-
-    def _effects(self, least: float) -> tuple[Effect, ...]:
+    def _at_least(self, least: float) -> list[Effect]:
         noise = None if self.value_noise is None else self.noise_floor()
         found: list[Effect] = []
         for kind, effects in self.effects.items():
-            magnitudes = effects.abs()
-            chosen = (magnitudes >= least) & (magnitudes > 0)
+            chosen = (effects.abs() >= least) & (effects != 0)
             chosen[0] = False
             found += effects_at(kind, chosen.nonzero()[:, 0], effects, noise, self.players)
-        return tuple(sorted(found, key=lambda one: -abs(one.value)))
+        return found

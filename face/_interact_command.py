@@ -12,7 +12,6 @@ from conceptscope._pictures import blank, save_picture
 from conceptscope._staged import staged
 from conceptscope._steer_command import direction
 from conceptscope.analyses import Interactions, LogitDifference, LogOdds, interactions
-from conceptscope.analyses._interactions_html import how_well
 from conceptscope.hooks import load_model
 from conceptscope.probes import Concept
 
@@ -50,7 +49,9 @@ def run_interact(source: str, text: str, out: Path | None, settings: Settings) -
         method=settings.method,
         progress=stderr.is_terminal,
     )
-    console.print(printable(about(found)), markup=False, highlight=False)
+    console.print(
+        printable(f"{found.about()} Always present: {_fixed(found)}."), markup=False, highlight=False
+    )
     console.print(effects_table(found))
     if out is not None:
         with staged(out) as stage:
@@ -77,16 +78,6 @@ def read_target(settings: Settings) -> LogOdds | LogitDifference | Concept:
 def read_players(given: str) -> str | list[str]:
     """Words, tokens, or parts of the text with | between."""
     return given if given in ("words", "tokens") else given.split("|")
-
-
-def about(found: Interactions) -> str:
-    """What was computed, and how well the effects match it."""
-    return (
-        f"{found.target}: {float(found.values[-1]):+.3f} with all {len(found.players)} players, "
-        f"{float(found.values[0]):+.3f} with none ({found.baseline}). "
-        f"Fixed: {_fixed(found)}. The effects match all {len(found.values)} masked inputs "
-        f"{how_well(found)}; {len(found.salient())} are salient. Computed by: {found.path}."
-    )
 
 
 def page(found: Interactions, title: str) -> str:

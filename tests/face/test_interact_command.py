@@ -18,7 +18,7 @@ def test_the_table_and_the_files_are_those_of_the_library(succeeded: Run, tmp_pa
     first = found.strongest(1)[0]
     assert f"{first.value:+.3f}" in said
     assert first.name in said
-    assert "Fixed: <s> the was . it" in " ".join(said.split())
+    assert "Always present: <s> the was . it" in " ".join(said.split())
     frame = pd.read_csv(out / "interactions.csv")
     assert frame.effect.tolist() == pytest.approx(found.to_frame().effect.tolist(), abs=1e-4)
     assert (out / "interactions.png").read_bytes().startswith(b"\x89PNG")
