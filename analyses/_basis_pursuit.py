@@ -11,8 +11,8 @@ from conceptscope.analyses._kronecker import Graph, Vector
 from conceptscope.analyses._sparsest import OR_TO_AND, ZETA, Sparsest
 
 _OVER_RELAXED = 1.7
-_NOISE_UNIT = 0.5
 _MOST_CHANGE = 4.0
+_ROOT = math.sqrt(2.0)
 
 
 class BasisPursuit:
@@ -20,15 +20,13 @@ class BasisPursuit:
 
     Without a box the pairs (a, b) that match the effects are a `Graph`. With one, r stands for moebius(q),
     and two graphs are met independently: ``a - r - K b = effects``, in which a - r is one variable, and
-    ``q = zeta(r)``; of r there are two copies, which are averaged. q and r are in a unit that balances them.
+    ``q = zeta(r)``; of r there are two copies, which are averaged.
     """
 
     def __init__(self, problem: Sparsest) -> None:
         self.problem, self.penalty, self.iterations = problem, 1.0, 0
         n, self._boxed = problem.n, problem.box > 0
-        self._unit = _NOISE_UNIT if self._boxed else 0.0
-        self._mixed = math.hypot(1.0, self._unit)
-        self._graph = Graph(OR_TO_AND, n, scale=self._mixed, offset=problem.effects)
+        self._graph = Graph(OR_TO_AND, n, scale=_ROOT if self._boxed else 1.0, offset=problem.effects)
         self._noise_graph = Graph(ZETA, n)
         self._copies = torch.tensor([0, 1, 2, 2, 3] if self._boxed else [0, 1])
         self._sparse = torch.zeros(4 if self._boxed else 2, 2**n, dtype=torch.float64)
@@ -62,14 +60,14 @@ class BasisPursuit:
     def feasible(self) -> tuple[Vector, Vector]:
         """OR effects and noise that are allowed and near the iterate."""
         a, b = self._near[:2]
-        noise = self._near[4] * self._unit if self._boxed else torch.zeros_like(a)
+        noise = self._near[4] if self._boxed else torch.zeros_like(a)
         return self.problem.feasible(a, b, noise)
 
     def dual_candidates(self) -> Iterator[Vector]:
         """Vectors near the solution of the dual: of the constraint and, with a box, of the noise."""
         yield self.penalty * self._multiplier
         if self._boxed:
-            yield self.problem.dual_of_noise(self._dual[4] * (self.penalty / self._unit))
+            yield self.problem.dual_of_noise(self._dual[4] * self.penalty)
 
     def _matched(self, point: Vector) -> Vector:
         """The nearest point that matches the effects."""
@@ -77,9 +75,9 @@ class BasisPursuit:
             a, b, self._multiplier = self._graph.nearest(point[0], point[1])
             return torch.stack([a, b])
         a, b, first, second, q = point
-        joint, other = (a - self._unit * first) / self._mixed, (self._unit * a + first) / self._mixed
-        joint, b, self._multiplier = self._graph.nearest(joint, b)
-        a, first = (joint + self._unit * other) / self._mixed, (other - self._unit * joint) / self._mixed
+        less, total = (a - first) / _ROOT, (a + first) / _ROOT
+        less, b, self._multiplier = self._graph.nearest(less, b)
+        a, first = (total + less) / _ROOT, (total - less) / _ROOT
         q, second, _ = self._noise_graph.nearest(q, second)
         return torch.stack([a, b, first, second, q])
 
@@ -89,7 +87,6 @@ class BasisPursuit:
         sparse = effects.sign() * (effects.abs() - self._weights / self.penalty).clamp_min(0.0)
         if not self._boxed:
             return sparse
-        limit = self.problem.box / self._unit
-        q = point[4].clamp(-limit, limit)
+        q = point[4].clamp(-self.problem.box, self.problem.box)
         q[0] = 0.0
         return torch.cat([sparse, (point[2:3] + point[3:4]) / 2, q[None]])

@@ -49,7 +49,7 @@ SETTINGS = (
     Setting("SII", 12, ORDER, lambda values: sii(moebius(values), ORDER), 500),
     Setting("STII", 12, ORDER, lambda values: stii(moebius(values), ORDER), 500),
     Setting("FSII", 12, ORDER, lambda values: fsii(moebius(values), ORDER), 100, equal=1e-8),
-    Setting("BV", 12, 1, lambda values: banzhaf(moebius(values)), 500),
+    Setting("BV", 12, 1, lambda values: banzhaf(moebius(values)), 100),
 )
 
 
