@@ -1,14 +1,17 @@
-"""Convexity by layer, beside chance."""
+"""Convexity by layer, beside chance, and beside performance."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from conceptscope.probes._axes import BLUE, GREY, given_or_new, legend_beside, site_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from conceptscope.analyses._convexity_performance import ConvexityPerformance
     from conceptscope.analyses._convexity_result import Convexity
 
 _LINES = 12
@@ -34,4 +37,19 @@ def plot_convexity(found: Convexity, ax: Axes | None) -> Axes:
     ax.set_ylabel(f"{found.kind} convexity")
     ax.grid(axis="y", alpha=0.3)
     legend_beside(ax)
+    return ax
+
+
+def plot_performance(found: ConvexityPerformance, ax: Axes | None) -> Axes:
+    """A point a class, the least-squares line, and r with its interval."""
+    ax = given_or_new(ax, width=5)
+    scores, performance = np.array(found.scores), np.array(found.performance)
+    ax.scatter(scores, performance, s=18, color=BLUE, alpha=0.7)
+    slope, at_zero = np.polyfit(scores, performance, 1)
+    ends = np.array([scores.min(), scores.max()])
+    ax.plot(ends, slope * ends + at_zero, color=GREY, linestyle="--")
+    ax.set_xlabel("convexity")
+    ax.set_ylabel("performance")
+    ax.set_title(f"r = {found.r:.2f} [{found.low:.2f}, {found.high:.2f}]")
+    ax.grid(alpha=0.3)
     return ax

@@ -63,7 +63,7 @@ class Convexity:
     n_rows: int
     settings: dict[str, Any]
     source: dict[str, Any] = field(default_factory=dict)
-    generator_state: UInt8[Tensor, " byte"] | None = field(default=None, repr=False)
+    generator_state: UInt8[Tensor, " byte"] | None = field(default=None, repr=False, compare=False)
 
     @property
     def best(self) -> SiteConvexity:

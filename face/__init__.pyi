@@ -9,6 +9,7 @@ from .analyses import ConceptRecovery as ConceptRecovery
 from .analyses import ConceptSignal as ConceptSignal
 from .analyses import ConceptWatch as ConceptWatch
 from .analyses import Convexity as Convexity
+from .analyses import ConvexityPerformance as ConvexityPerformance
 from .analyses import DoseResponse as DoseResponse
 from .analyses import IdentifiabilityReport as IdentifiabilityReport
 from .analyses import LearningTime as LearningTime
@@ -22,6 +23,7 @@ from .analyses import concept_card as concept_card
 from .analyses import concept_recovery as concept_recovery
 from .analyses import concept_signal as concept_signal
 from .analyses import convexity as convexity
+from .analyses import convexity_vs_performance as convexity_vs_performance
 from .analyses import dose_response as dose_response
 from .analyses import identifiability as identifiability
 from .analyses import learning_time as learning_time
