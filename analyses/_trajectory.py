@@ -80,7 +80,7 @@ def trajectory(
     >>> found = trajectory(checkpoints_of("tinyworld")[::8], {"tense": tense})
     >>> found
     Trajectory(refitted probes; 4 checkpoints, steps 0 to 3906; 2 classes; tense)
-    >>> found.learning_time(consecutive=2)["tense"].step
+    >>> found.fixed.learning_time(consecutive=2)["tense"].step
     577
     """
     run, plan = checkpoints_of(checkpoints), Plan.of(concepts, prompts)

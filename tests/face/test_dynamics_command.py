@@ -81,11 +81,12 @@ def test_what_was_finished_before_ctrl_c_is_gone_on_with(
     out = tmp_path / "out"
     kept = out / ".dynamics"
     given = ("dynamics", "--checkpoints", str(run), *data, "--out", str(out))
-    err = interrupted((kept / "checkpoints.jsonl").exists, *given)
+    store = kept / "checkpoints.jsonl"
+    err = interrupted(lambda: store.is_file() and store.stat().st_size > 0, *given)
     assert err == f"Interrupted: what was finished is kept in {kept}; the same command goes on from there.\n"
     assert [path.name for path in out.iterdir()] == [".dynamics"]
     assert "was begun otherwise (site None, now resid_post.1)" in refused(*given, "--site", "resid_post.1")
-    before = (kept / "checkpoints.jsonl").read_text().splitlines()
+    before = store.read_text().splitlines()
     assert 2 <= len(before) < 5
     succeeded(*given)
     assert not kept.exists()
