@@ -55,8 +55,9 @@ def hidden_capability(
 
     checkpoints: (step, model) by step; a model is a HookedModel, or one that has the methods of Promptable.
         A list or `checkpoints(...)`; without "patch", anything that can be iterated.
-    site: where a HookedModel's latents are; by default the output of its middle layer. They are read at the
-        last token, and moved there and at the tokens written.
+    site: where a HookedModel's latents are; by default the output of its middle layer. Means are over a
+        prompt's tokens, and all tokens are moved, those that are written too: a concept may be needed later
+        than at the prompt's last token.
     threshold, consecutive: a time T is that of the first of so many successful checkpoints running.
     families: 19 allow a p of .05.
 

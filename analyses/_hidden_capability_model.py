@@ -44,7 +44,9 @@ class Promptable(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class PromptedModel:
-    """A HookedModel: its latents are those at a site, at a prompt's last token and the ones written after it.
+    """A HookedModel: its latents are those at a site, the means over a prompt's tokens.
+
+    They are moved at all of its tokens, and at those written after it.
 
     What overprompting scales are the embeddings of the prompts' spans, or, where they have none, of all
     their tokens; what is patched is the token embedding.
@@ -55,8 +57,8 @@ class PromptedModel:
     max_new_tokens: int
 
     def latents(self, prompts: Examples) -> Float[Tensor, "example d"]:
-        """The activations at the last token."""
-        found: Tensor = capture(self.model, prompts, self.site)[self.site]
+        """The mean activations."""
+        found: Tensor = capture(self.model, prompts, self.site, position="mean")[self.site]
         return found
 
     def surroundings(self, prompts: Examples) -> Float[Tensor, "row d"]:
@@ -69,7 +71,7 @@ class PromptedModel:
         n, times = len(prompts.texts), len(shifts)
         spans = None if prompts.spans is None else [*prompts.spans] * times
         copies = Examples([*prompts.texts] * times, spans=spans)
-        with intervene(self.model, Intervention(self.site, _Shifted(shifts, n), "last|generated", "shift")):
+        with intervene(self.model, Intervention(self.site, _Shifted(shifts, n), "all", "shift")):
             written = generate(self.model, copies, max_new_tokens=self.max_new_tokens)
         return [written[at : at + n] for at in range(0, n * times, n)]
 

@@ -115,6 +115,12 @@ class HiddenCapability:
         return None if hits is None else sum(hits[1:]) / self.families
 
     @property
+    def null_rate_at_first(self) -> float | None:
+        """The share of successful attempts along random directions at the step `since`; None without one."""
+        first = next((one for one in self.asked if one.step == self.since), None)
+        return None if first is None else self._share(first.random)
+
+    @property
     def p(self) -> float:
         """How probable so great a latent rate is if concepts' directions are as random ones."""
         hits = self._hits()
@@ -145,7 +151,8 @@ class HiddenCapability:
         found = (
             f"shifts of the latents bring about {what} from step {self.since} on, prompts {until}; in that "
             f"time {self.latent_rate:.1%} of {self.attempts} shifts succeed, and {self.null_rate:.1%} along "
-            f"random directions of equal norm (p = {self.p:.2g}, {self.families} families)"
+            f"random directions of equal norm ({self.null_rate_at_first:.1%} at step {self.since}; "
+            f"p = {self.p:.2g}, {self.families} families)"
         )
         return f"Hidden: {found}." if self.hidden else f"Not shown to be hidden: {found}."
 

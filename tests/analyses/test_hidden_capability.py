@@ -8,7 +8,7 @@ import torch
 
 from conceptscope.analyses import HiddenCapability, Target, hidden_capability, overprompt
 from conceptscope.hooks import Examples, add_vector, capture, generate, intervene, load_model
-from conceptscope.worlds import planted
+from conceptscope.worlds import planted, two_factor
 
 mpl.use("agg")
 SUCCESS = {"size": lambda text: "small" in text, "colour": lambda text: "blue" in text}
@@ -42,6 +42,7 @@ def test_a_planted_capability_is_found_at_exactly_its_steps(found: HiddenCapabil
     assert found.latent_rate == 0.75  # the six shifts of eight that move the size
     assert found.null_rate is not None
     assert 0 < found.null_rate < 0.3
+    assert found.null_rate_at_first == float((found.asked[5].random >= 0.8).double().mean())
     assert "from step 20 on, prompts from step 61 on" in found.verdict
 
 
@@ -152,6 +153,21 @@ def test_the_generator_decides() -> None:
     assert torch.equal(one.generator_state, torch.Generator().manual_seed(0).get_state())
 
 
+def test_a_trained_capability_is_hidden_for_a_while() -> None:
+    """Seed 1 of the benchmark, around the steps that matter."""
+    models = two_factor.checkpoints([6, 15, 18, 21, 24, 27, 30, 33], generator=1)
+    runs = [(step, load_model(model, tokenizer=two_factor.tokenizer())) for step, model in models]
+    said = {(): ("large", "red"), ("size",): ("small", "red"), ("colour",): ("large", "blue")}
+    train = {which: two_factor.prompts(*words) for which, words in said.items()}
+    target = Target(two_factor.prompts("small", "blue"), two_factor.SUCCESS, train)
+    found = hidden_capability(runs, target, grid=[0.5, 1.0, 2.0], max_new_tokens=2)
+    assert found.since is not None
+    assert found.t_naive is not None
+    assert found.since < found.t_naive
+    assert found.hidden
+    assert found.null_rate_at_first == 0
+
+
 def test_presents_itself(found: HiddenCapability) -> None:
     frame = found.to_frame()
     assert list(frame.columns[:6]) == ["step", "train", "naive", "latent", "overprompt", "patch"]
@@ -174,10 +190,10 @@ def test_a_hooked_model_is_asked_as_by_hand() -> None:
     target = Target(["the cars are", "the big cats are", "my boys are"], success, told)
     found = hidden_capability([(0, model)], target, grid=[2.0, 8.0], families=2, max_new_tokens=n)
     (one,) = found.asked
-    plain, now, many = (capture(model, texts, site)[site].mean(0) for texts in told.values())
+    plain, now, many = (capture(model, texts, site, position="mean")[site].mean(0) for texts in told.values())
     doses = [dose for dose in itertools.product((0.0, 2.0, 8.0), repeat=2) if any(dose)]
     for share, (a, b) in zip(one.latent.tolist(), doses, strict=True):
-        with intervene(model, add_vector(site, a * (now - plain) + b * (many - plain), "last|generated")):
+        with intervene(model, add_vector(site, a * (now - plain) + b * (many - plain))):
             assert share == target.share_right(generate(model, target.prompts, max_new_tokens=n))
     assert one.naive == one.patch == target.share_right(generate(model, target.prompts, max_new_tokens=n))
     overs = []
