@@ -108,7 +108,6 @@ class Target:
 
     def __repr__(self) -> str:
         n = len(Examples.of(self.prompts).texts)
-        trained = ", ".join(
-            " and ".join(n for n in self.concepts if n in one) or "none" for one in self.train
-        )
-        return f"Target({' and '.join(self.concepts)}, {n} prompt{'s' * (n != 1)}; trained: {trained})"
+        named = [" and ".join(name for name in self.concepts if name in one) or "none" for one in self.train]
+        trained = f"; trained: {', '.join(named)}" if named else ""
+        return f"Target({' and '.join(self.concepts)}, {n} prompt{'s' * (n != 1)}{trained})"
