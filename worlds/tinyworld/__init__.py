@@ -50,5 +50,5 @@ def weights_path() -> Path:
 
 
 def checkpoints_path() -> Path:
-    """The folder of the smaller sibling's checkpoints, one folder each, named after the tokens seen."""
+    """The folder of the smaller sibling's checkpoints, one folder each, named after the steps."""
     return Path(str(files("conceptscope.worlds.tinyworld") / "checkpoints"))
