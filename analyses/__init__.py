@@ -28,6 +28,7 @@ from conceptscope.analyses._overprompt import overprompt, repeat_spans
 from conceptscope.analyses._patch_module import patch_module
 from conceptscope.analyses._recovery import ConceptRecovery, concept_recovery
 from conceptscope.analyses._report_result import SteeringReport
+from conceptscope.analyses._rest_of_model import rest_of_model
 from conceptscope.analyses._signal import ConceptSignal, concept_signal
 from conceptscope.analyses._signal_law import SignalLaw, signal_law
 from conceptscope.analyses._sparse_interactions import SparseInteractions
@@ -86,6 +87,7 @@ __all__ = [
     "patch_module",
     "plot_interaction_graph",
     "repeat_spans",
+    "rest_of_model",
     "signal_law",
     "steering_report",
     "time_to_unlock",

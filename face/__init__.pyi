@@ -108,4 +108,5 @@ from .analyses import overprompt as overprompt
 from .analyses import patch_module as patch_module
 from .analyses import plot_interaction_graph as plot_interaction_graph
 from .analyses import repeat_spans as repeat_spans
+from .analyses import rest_of_model as rest_of_model
 from .analyses import time_to_unlock as time_to_unlock
