@@ -36,11 +36,13 @@ def time_to_unlock(
     threshold: the share of prompts that must be answered with all concepts right.
 
     Raises:
-        ValueError: steps, a learning rate or a threshold out of range, or a text that is a single token.
+        ValueError: steps, a learning rate or a threshold out of range, or a text without a token to learn
+            after its first.
 
     >>> import conceptscope as cs
-    >>> target = Target(["the dog was"], {"size": lambda text: text.startswith(" huge")})
-    >>> time_to_unlock(cs.load_model("tinyworld"), ["the dog was huge ."], target, max_new_tokens=1)
+    >>> target = Target(["the dog was"], {"mood": lambda text: text.strip() == "sad"})
+    >>> texts = Examples(["the dog was sad"], spans=[(12, 15)])
+    >>> time_to_unlock(cs.load_model("tinyworld"), texts, target, max_new_tokens=1)
     2
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
@@ -71,6 +73,8 @@ def _loss(model: HookedModel, data: Examples) -> Tensor:
     for row, prompt in enumerate(prompts):
         chosen = prompt_positions("span" if prompt.spans else "prompt", prompt, for_capture=True)
         learned = torch.tensor([index for index in chosen if index > 0], device=logits.device)
+        if not len(learned):
+            raise ValueError(f"text {row} has no token to learn after its first: give a longer one")
         wanted = torch.tensor(prompt.ids, device=logits.device)[learned]
         before = batch.starts[row] + learned - 1
         losses.append(torch.nn.functional.cross_entropy(logits[row, before], wanted, reduction="none"))

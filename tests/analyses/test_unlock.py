@@ -2,6 +2,7 @@ import copy
 
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 
 from conceptscope.analyses import Target, time_to_unlock
 from conceptscope.hooks import Examples, HookedModel, generate, load_model
@@ -89,6 +90,12 @@ def test_refuses(model: HookedModel) -> None:
     target = Target(["the dog"], {"any": lambda text: True})
     with pytest.raises(ValueError, match="steps must be a whole number from 1 on, got 0"):
         time_to_unlock(model, ["a"], target, steps=0)
+    never = Target(["the dog"], {"no": lambda text: False})
+    first = Examples(["the dog", "the dog"], spans=[(4, 7), (0, 3)])
+    bare = copy.deepcopy(model.tokenizer)
+    bare.backend_tokenizer.post_processor = TemplateProcessing(single="$A")
+    with pytest.raises(ValueError, match="text 1 has no token to learn after its first"):
+        time_to_unlock(load_model(model.hf, tokenizer=bare), first, never)
     with pytest.raises(ValueError, match="learning_rate must be above 0"):
         time_to_unlock(model, ["a"], target, learning_rate=0)
     with pytest.raises(ValueError, match="threshold must be above 0 and at most 1"):
