@@ -12,8 +12,10 @@ from torch import Tensor
 from conceptscope.analyses._game import all_masks, nothing
 from conceptscope.analyses._moebius import moebius
 from conceptscope.analyses._sparse_game import least_budget, sparse_interactions
+from conceptscope.analyses._targets import LogOdds
+from conceptscope.analyses._text_game import text_game
 
-PLANTED = [(21, 1500, 8, 3), (64, 2000, 12, 3), (300, 3000, 20, 3), (1000, 4100, 12, 2)]
+PLANTED = [(21, 1500, 8, 3), (64, 2000, 12, 3), (300, 3000, 20, 3), (1000, 4004, 6, 2)]
 
 
 class PlantedGame:
@@ -160,3 +162,12 @@ def test_what_cannot_be_done_is_refused():
         sparse_interactions(PlantedGame(1001, zeros), 5000)
     with pytest.raises(ValueError, match="400 of 400 values of the game are NaN or infinite"):
         sparse_interactions(PlantedGame(30, lambda masks: masks.sum(1) / 0 - math.inf), 400)
+
+
+def test_of_a_models_game_r2_is_that_over_all_coalitions(world):
+    text = "anna and the small dog were not very happy in the old park"
+    game = text_game(world, text, LogOdds("."), players="tokens", fixed=["the", "and"])
+    (found,) = sparse_interactions(game, 600)
+    values = game.all_values()[0]
+    left = values - found.values(all_masks(len(game.players)))
+    assert found.fit.low - 0.02 < 1 - float(left.square().mean() / values.var()) < found.fit.high + 0.02
