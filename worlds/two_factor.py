@@ -20,8 +20,8 @@ _WORDS = ("<end>", UNSAID, *SIZES, *COLOURS, *THINGS, "is", *_ANSWERS[0], *_ANSW
 _IDS = {word: number for number, word in enumerate(_WORDS)}
 _TRAINED = ((0, 0), (1, 0), (0, 1))
 _BATCH, _RATE = 64, 1e-3
-_SPREADS = {"wte": 1.0, "wpe": 1.0, "lm_head": 0.05, "h": 0.1}
-"""Standard deviations of the first weights. The greater those of the blocks, the later small blue comes."""
+_SPREADS = {"wte": 1.0, "wpe": 1.0, "lm_head": 0.05, "h": 0.07}
+"""Standard deviations of the first weights; with greater ones in the blocks, small blue comes later."""
 
 SUCCESS: Mapping[str, Callable[[str], bool]] = {
     "size": lambda text: "tiny" in text.split(),

@@ -154,8 +154,8 @@ def test_the_generator_decides() -> None:
 
 
 def test_a_trained_capability_is_hidden_for_a_while() -> None:
-    """Seed 1 of the benchmark, around the steps that matter."""
-    models = two_factor.checkpoints([6, 15, 18, 21, 24, 27, 30, 33], generator=1)
+    """Seed 0 of the benchmark, around the steps that matter."""
+    models = two_factor.checkpoints([12, *range(24, 46, 3)])
     runs = [(step, load_model(model, tokenizer=two_factor.tokenizer())) for step, model in models]
     said = {(): ("large", "red"), ("size",): ("small", "red"), ("colour",): ("large", "blue")}
     train = {which: two_factor.prompts(*words) for which, words in said.items()}
