@@ -270,6 +270,42 @@ def dynamics(
 
 
 @app.command()
+def convexity(
+    model: Model,
+    data: Annotated[str, typer.Option(help="A .csv or .jsonl file, or a built-in set: 'sentiment'.")],
+    out: Annotated[Path, typer.Option(help="The folder for convexity.csv and convexity.png.")],
+    text: Annotated[str, typer.Option(help="The column of the texts.")] = "text",
+    label: Annotated[str, typer.Option(help="The column of the labels.")] = "label",
+    group: Annotated[
+        str | None,
+        typer.Option(help="The column of the groups, shuffled as a whole (default: 'group' if it is there)."),
+    ] = None,
+    sites: Annotated[
+        str, typer.Option(help="Kinds or sites, with commas between: 'resid_post' is that of every layer.")
+    ] = "resid_post",
+    position: Annotated[
+        str, typer.Option(help="The token to read: 'last', 'first', 'mean', or an index from either end.")
+    ] = "last",
+    kind: Annotated[
+        str, typer.Option(help="'graph': shortest paths between neighbours; 'euclidean': straight lines.")
+    ] = "graph",
+    k: Annotated[int, typer.Option(min=1, help="How many neighbours each example is joined to.")] = 10,
+    permutations: Annotated[
+        int, typer.Option(min=0, help="How many shuffles of the labels for p; 0: none.")
+    ] = 200,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="How many processes (default: one a core where rows are many).")
+    ] = None,
+) -> None:
+    """Measure whether classes are convex regions of what a model computes, site by site."""
+    from conceptscope._convexity_command import Settings, run_convexity
+    from conceptscope._sweep_command import Columns
+
+    settings = Settings(kind, k, permutations, workers)
+    run_convexity(model, data, out, Columns(text, label, group), sites.split(","), position, settings)
+
+
+@app.command()
 def sites(model: Model) -> None:
     """List the sites of a model: the places where its activations can be read and changed."""
     from conceptscope._sites_command import run_sites

@@ -54,7 +54,7 @@ def run_sweep(
         examples = read_examples(data, columns)
         with working(f"Loading {source}"):
             model = load_model(source)
-        acts = _captured(model, examples, [site.strip() for site in sites], position)
+        acts = captured(model, examples, [site.strip() for site in sites], position)
         with working(f"Probing {len(acts)} sites, {folds} folds each"):
             found = sweep(acts, _EXTRACTORS[extractor], folds=folds)
         _save(found, stage)
@@ -79,7 +79,8 @@ def read_examples(data: str, columns: Columns) -> Examples:
     return load_examples(data)
 
 
-def _captured(model: HookedModel, examples: Examples, sites: list[str], position: str) -> Activations:
+def captured(model: HookedModel, examples: Examples, sites: list[str], position: str) -> Activations:
+    """The activations at some sites, as the command line names sites and the position."""
     where = int(position) if position.lstrip("-").isdigit() else position
     wanted = sites[0] if len(sites) == 1 else model.resolve_sites(sites)
     return capture(model, examples, wanted, position=where, progress=stderr.is_terminal)
