@@ -74,10 +74,10 @@ def speed(quick: bool) -> Times:
 
 
 def print_speed(threads: int, quick: bool) -> None:
+    report = Report("5,000 rows, width 384: our time over nnconvexity's", threads)
     small = classes_of_blobs(300, 384)
     off = np.abs(np.subtract(ours(small), by_nnconvexity(small, 10**6))).max()
     times = speed(quick)
-    report = Report("5,000 rows, width 384: our time over nnconvexity's", threads)
     for name, bar in (("all pairs", ALL_PAIRS), ("50 sources", FIFTY_SOURCES)):
         found = times.ratio(name, "nnconvexity")
         spent = np.median([cpu for _, cpu in times.taken[name]])
@@ -189,8 +189,10 @@ def few_shot(seed: int, shots: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndar
     held = digits.test[1] >= 5
     x, y = digits.test[0][held], digits.test[1][held]
     before = last_layer(model, x, y)
-    chosen = torch.cat([(digits.train[1] == digit).nonzero()[:shots, 0] for digit in range(5, N_CLASSES)])
-    train(model, digits.train[0][chosen], digits.train[1][chosen], seed, epochs=60)
+    rng = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(digits.train[1]), generator=rng)
+    chosen = torch.cat([order[digits.train[1][order] == digit][:shots] for digit in range(5, N_CLASSES)])
+    train(model, digits.train[0][chosen], digits.train[1][chosen], seed, epochs=200)
     with torch.inference_mode():
         said = model(x).argmax(1)
     recall = np.array([float((said[y == digit] == digit).float().mean()) for digit in range(5, N_CLASSES)])

@@ -3,6 +3,7 @@
 Stories of TinyWorld are cut after their first noun and read there: by the embedded model, by MiniLM (where
 its package is installed) and by every second checkpoint. Rows of one noun, singular or plural, are a group:
 labels are shuffled noun by noun, and halves are halves of the nouns, since rows of a noun lie together.
+Apart: the share of pairs of a kind that no path joins, which count as zero.
 """
 
 import argparse
@@ -40,7 +41,8 @@ def measured(model: HookedModel, examples: Examples, sites: list[str], permutati
 
 def add_rows(table: Table, name: str, found: Convexity) -> None:
     for one in found.sites:
-        numbers = (one.mean, one.se, one.chance, one.degree_skew)
+        apart = sum(own.disconnected or 0.0 for own in one.classes) / len(one.classes)
+        numbers = (one.mean, one.se, one.chance, apart)
         shown = "" if one.p is not None and one.p < 0.01 else "[red]no[/]"
         p = f"{one.p:.4f}"
         table.add_row(name, str(one.site), *(f"{number:.3f}" for number in numbers), p, shown)
@@ -53,7 +55,7 @@ def main() -> None:
     torch.set_num_threads(2)
     examples, permutations = nouns(300 if quick else 800), 20 if quick else 200
     table = Table(title=f"{len(examples)} nouns in context, eight kinds", title_justify="left")
-    for heading in ("model", "site", "mean", "se", "chance", "degree skew", "p", "p < .01"):
+    for heading in ("model", "site", "mean", "se", "chance", "apart", "p", "p < .01"):
         table.add_column(heading)
     everywhere = ["embed", "resid_post"]
     add_rows(table, "tinyworld", measured(load_model("tinyworld"), examples, everywhere, permutations))

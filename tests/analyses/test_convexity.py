@@ -74,6 +74,14 @@ def test_the_neighbours_of_float32_rows_far_from_zero_are_right():
     assert (found == nearest(shifted.double(), 8)[0]).all()
 
 
+def test_neighbours_are_right_where_float32_products_cannot_tell_rows_apart():
+    x, _ = blobs(300, 1.0)
+    x = (0.01 * x).float()
+    x[::2, 0] += 2000
+    found, _ = nearest(x, 8)
+    assert (found == nearest(x.double(), 8)[0]).all()
+
+
 @pytest.mark.parametrize("apart", [0.0, 1.5, 4.0])
 def test_every_path_scores_as_igraph_has_it(apart):
     x, code = blobs(150, apart)
