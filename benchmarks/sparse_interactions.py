@@ -1,7 +1,7 @@
 """Sparse interactions of many players, beside shapiq's ProxySPEX and SPEX at the same budget of coalitions.
 
-Needs shapiq 1.4.1 and lightgbm. Seconds are until AND effects are there, without those that the game itself
-takes. R² is on coalitions that neither has seen; of the budget ours holds a fifth out, ProxySPEX nothing.
+Needs shapiq 1.4.1 and lightgbm. CPU seconds are until AND effects are there, without those of the game.
+R² is on coalitions that neither has seen; of the budget ours holds a fifth out, ProxySPEX nothing.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ class Timed:
         self._game = game
 
     def values(self, masks: Tensor, done: Callable[[int], object] = nothing) -> Tensor:
-        begun = time.perf_counter()
+        begun = time.process_time()
         found = self._game.values(masks, done)
-        self.seconds += time.perf_counter() - begun
+        self.seconds += time.process_time() - begun
         return found
 
     def all_values(self, done: Callable[[int], object] = nothing) -> Tensor:
@@ -133,13 +133,13 @@ def row(label: str, game: Game, budget: int, ways: dict[str, Callable[[Game, int
     cells, seconds = [label, str(budget)], {}
     for name, way in ways.items():
         timed = Timed(game)
-        begun = time.perf_counter()
+        begun = time.process_time()
         try:
             effects = way(timed, budget)
         except ValueError as refused:
             cells += [f"refused: {str(refused)[:30]}", ""]
             continue
-        seconds[name] = time.perf_counter() - begun - timed.seconds
+        seconds[name] = time.process_time() - begun - timed.seconds
         left = true - predicted(effects, masks)
         cells += [f"{1 - float(left.square().mean() / true.var()):.4f}", f"{seconds[name]:.2f}"]
     return [*cells, f"1/{seconds['ProxySPEX'] / seconds['ours']:.0f}"]
@@ -148,7 +148,7 @@ def row(label: str, game: Game, budget: int, ways: dict[str, Callable[[Game, int
 def main() -> None:
     made = arguments(parser(__doc__ or ""))
     ways = {"ours": ours, "ProxySPEX": shapiq_way("ProxySPEX"), "SPEX": shapiq_way("SPEX")}
-    table = Table(title="Held-out R² and seconds at equal budget", title_justify="left")
+    table = Table(title="Held-out R² and CPU seconds at equal budget", title_justify="left")
     for column in ("game", "budget", *(f"{name} {what}" for name in ways for what in ("R²", "s")), "time"):
         table.add_column(column, justify="right")
     for spread in (0.1, 0.2):
