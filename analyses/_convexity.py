@@ -59,8 +59,9 @@ def convexity(
     predict: the rest of a network, from rows to labels; None is a logistic regression fitted on the site's
         rows, so that the score says how far its own regions are those of the labels.
     pairs: how many segments of each class are drawn at most.
-    workers: how many processes share the sites; None is one a core where rows are many. Rows on a GPU stay
-        in this process. The numbers are the same, and those of a site do not depend on the other sites.
+    workers: how many processes share the sites; None is one a core where rows are many and ``predict`` is
+        not given, which would be copied into each. Rows on a GPU stay in this process. The numbers are the
+        same, and those of a site do not depend on the other sites.
 
     Graph scores do not change under rotations, shifts and a common scale, Euclidean ones under no affine map
     that ``predict`` follows. Neither says that the model uses the region.
@@ -110,7 +111,7 @@ def _by_site(
 ) -> Iterator[SiteConvexity]:
     """The sites in their order; no more of them are in memory than there are processes, and the next one."""
     given = ((site, _checked(site, activations[site], settings.metric)) for site in activations.sites)
-    processes = _processes(activations, workers)
+    processes = _processes(activations, settings, workers)
     if processes == 1:
         for site, x in given:
             yield site_convexity(site, x, rows, settings, _site_generator(seed, site))
@@ -134,12 +135,12 @@ def _in_process(
     return site_convexity(site, torch.from_numpy(x), rows, settings, rng)
 
 
-def _processes(activations: Activations, workers: int | None) -> int:
+def _processes(activations: Activations, settings: ConvexitySettings, workers: int | None) -> int:
     from joblib import cpu_count
 
-    if workers is None and activations.n_rows < _MANY_ROWS:
-        return 1
-    if activations[activations.sites[0]].device.type != "cpu":
+    on_gpu = activations[activations.sites[0]].device.type != "cpu"
+    pays = activations.n_rows >= _MANY_ROWS and settings.predict is None
+    if on_gpu or (workers is None and not pays):
         return 1
     return min(workers or cpu_count(), len(activations))
 

@@ -15,12 +15,12 @@ from conceptscope.hooks import load_model
 
 GRAPH_KEY = (
     "Mean: over classes, of the share of the points on shortest paths within a class that lie in it; pooled: "
-    "over all pairs. Chance: for shuffled labels. The interval is from halves of the data. A convex region "
-    "need not be one that the model uses."
+    "over all pairs. Chance: of shuffled labels. Se: the standard error of the mean, from halves of the "
+    "data. A convex region need not be one that the model uses."
 )
 EUCLIDEAN_KEY = (
     "Mean: over classes, of the share of points between two of a class that a logistic regression, fitted "
-    "at the site, puts into it; pooled: over all pairs. The interval is from halves of the data."
+    "at the site, puts into it; pooled: over all pairs. Se: the standard error, from halves of the data."
 )
 
 
