@@ -13,7 +13,6 @@ from conceptscope.analyses._fourier_screening import (
     Support,
     characters,
     expected,
-    least_squares,
     player_powers,
     screen,
     signs,
@@ -77,12 +76,12 @@ class _Problem:
         columns = characters(players, self._supports)
         self._centre, self._mean = columns.mean(0), values.mean()
         columns -= self._centre
-        values = values - self._mean
-        powers = player_powers(self._supports, least_squares(columns, values), players.shape[1])
+        gram = columns.T @ columns / len(columns)
+        target = columns.T @ (values - self._mean) / len(columns)
+        powers = player_powers(self._supports, solved(gram, target), players.shape[1])
         self._scale = expected(self._supports, powers)
-        columns *= self._scale
-        self._gram = columns.T @ columns / len(columns)
-        self._target = columns.T @ values / len(columns)
+        self._gram = self._scale[:, None] * gram * self._scale
+        self._target = self._scale * target
 
     def best(self, players: Float64[Tensor, "mask player"], values: Float64[Tensor, " mask"]) -> _Choice:
         """The choice with the least error on other masks; the sparsest of those that are as good."""

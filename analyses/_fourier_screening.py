@@ -52,8 +52,9 @@ def screen(
     parents: list[Support] = [(), *((player,) for player in range(n))]
     made = characters(players, parents)
     columns = made[:, :1]
+    gram = columns.T @ columns
     while len(found) < n_supports:
-        weights = least_squares(columns, values)
+        weights = solved(gram, columns.T @ values)
         left = values - columns @ weights
         if left.std() <= 1e-9 * values.std():
             break
@@ -64,6 +65,8 @@ def screen(
         if not new:
             break
         added = characters(players, new)
+        beside = columns.T @ added
+        gram = torch.cat([torch.cat([gram, beside], 1), torch.cat([beside.T, added.T @ added], 1)])
         columns = torch.cat([columns, added], 1)
         higher = [i for i, support in enumerate(new) if 1 < len(support) < MAX_ORDER]
         parents += [new[i] for i in higher]
@@ -96,13 +99,6 @@ def expected_share(powers: Float64[Tensor, " player"]) -> Float64[Tensor, " play
     random weights, and serve to order the search and the penalties alone.
     """
     return _PER_PLAYER * (powers + _LEAST_POWER) ** 0.25
-
-
-def least_squares(
-    columns: Float64[Tensor, "mask column"], values: Float64[Tensor, " mask"]
-) -> Float64[Tensor, " column"]:
-    """The weights of the columns; there must be fewer of them than masks."""
-    return solved(columns.T @ columns, columns.T @ values)
 
 
 def solved(gram: Float64[Tensor, "column column"], target: Float64[Tensor, " column"]) -> Tensor:

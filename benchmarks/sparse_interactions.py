@@ -126,12 +126,15 @@ def shapiq_way(name: str) -> Callable[[Game, int], Moebius]:
     return run
 
 
-def row(label: str, game: Game, budget: int, ways: dict[str, Callable[[Game, int], Moebius]]) -> list[str]:
+def row(
+    label: str, game: Game, budget: int, ways: dict[str, Callable[[Game, int], Moebius]], threads: int
+) -> list[str]:
     """R² and seconds of each way."""
     masks = torch.rand(N_TEST, len(game.players), generator=torch.Generator().manual_seed(99)) < 0.5
     true = game.values(masks)[0]
     cells, seconds = [label, str(budget)], {}
     for name, way in ways.items():
+        torch.set_num_threads(threads)  # SPEX's libraries undo it, and idle threads' CPU time would count
         timed = Timed(game)
         begun = time.process_time()
         try:
@@ -152,10 +155,10 @@ def main() -> None:
     for column in ("game", "budget", *(f"{name} {what}" for name in ways for what in ("R²", "s")), "time"):
         table.add_column(column, justify="right")
     for spread in (0.1, 0.2):
-        table.add_row(*row(f"GPT-2, weights {spread}, n = 40", model_game(spread), 2000, ways))
+        table.add_row(*row(f"GPT-2, weights {spread}, n = 40", model_game(spread), 2000, ways, made.threads))
     for n, budget, n_effects, max_order in PLANTED[: 1 if made.quick else None]:
         label = f"{n_effects} ANDs of up to {max_order}, n = {n}"
-        table.add_row(*row(label, Planted(n, n_effects, max_order), budget, ways))
+        table.add_row(*row(label, Planted(n, n_effects, max_order), budget, ways, made.threads))
     console = Console(width=150)
     console.print(table)
     console.print(machine(made.threads), style="dim")

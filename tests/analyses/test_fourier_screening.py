@@ -6,10 +6,10 @@ from conceptscope.analyses._fourier_screening import (
     MAX_ORDER,
     characters,
     expected,
-    least_squares,
     player_powers,
     screen,
     signs,
+    solved,
 )
 from conceptscope.analyses._game import all_masks
 from conceptscope.analyses._sparse_moebius import subsets
@@ -63,7 +63,10 @@ def test_more_is_expected_of_fewer_and_of_stronger_players():
     assert sizes[0] == 1
 
 
-def test_least_squares_is_that_of_torch():
+def test_normal_equations_are_solved_also_where_a_column_comes_twice():
     columns, values = drawn(8, 50), drawn(1, 50, seed=3)[:, 0]
-    expected_weights = torch.linalg.lstsq(columns, values[:, None]).solution[:, 0]
-    torch.testing.assert_close(least_squares(columns, values), expected_weights)
+    weights = solved(columns.T @ columns, columns.T @ values)
+    torch.testing.assert_close(weights, torch.linalg.lstsq(columns, values[:, None]).solution[:, 0])
+    twice = torch.cat([columns, columns], 1)
+    halves = solved(twice.T @ twice, twice.T @ values)
+    torch.testing.assert_close(twice @ halves, columns @ weights, rtol=1e-5, atol=1e-5)
