@@ -73,5 +73,10 @@ def convexity_table(found: Convexity) -> Table:
         table.add_column(heading.replace("_", " "), justify="left" if heading == "site" else "right")
     for site, values in frame.iterrows():
         style = "bold" if site == str(found.best.site) else ""
-        table.add_row(str(site), *(f"{value:.3f}" for value in values), style=style)
+        table.add_row(str(site), *(_number(value) for value in values), style=style)
     return table
+
+
+def _number(value: float | None) -> str:
+    """With three decimals; what was not measured, or did not scatter, is left empty."""
+    return "" if value is None or value != value else f"{value:.3f}"
