@@ -37,6 +37,7 @@ from .hooks import Examples as Examples
 from .hooks import ExampleStream as ExampleStream
 from .hooks import HookedModel as HookedModel
 from .hooks import Intervention as Intervention
+from .hooks import RayEngine as RayEngine
 from .hooks import Site as Site
 from .hooks import Where as Where
 from .hooks import activation_patching as activation_patching

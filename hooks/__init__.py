@@ -17,6 +17,7 @@ from conceptscope.hooks._load_examples import load_examples
 from conceptscope.hooks._mean_ablate import mean_ablate
 from conceptscope.hooks._model import HookedModel
 from conceptscope.hooks._patch import patch
+from conceptscope.hooks._ray_engine import RayEngine
 from conceptscope.hooks._resample_ablate import resample_ablate
 from conceptscope.hooks._running import Where
 from conceptscope.hooks._schedule import schedule
@@ -32,6 +33,7 @@ __all__ = [
     "Examples",
     "HookedModel",
     "Intervention",
+    "RayEngine",
     "Site",
     "Where",
     "activation_patching",

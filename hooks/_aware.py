@@ -27,7 +27,17 @@ def is_aware(hook: Callable[..., Any]) -> bool:
 
 def only_aware_hooks(root: nn.Module) -> bool:
     """Whether no other hook would run in a forward pass."""
-    found = [*torch_module._global_forward_hooks.values(), *torch_module._global_forward_pre_hooks.values()]
+    return all(map(is_aware, [*hooks_on_all(), *hooks_of(root)]))
+
+
+def hooks_on_all() -> list[Callable[..., Any]]:
+    """The hooks that run in the forward passes of all modules there are."""
+    return [*torch_module._global_forward_hooks.values(), *torch_module._global_forward_pre_hooks.values()]
+
+
+def hooks_of(root: nn.Module) -> list[Callable[..., Any]]:
+    """The hooks on a module and on those inside it that run in a forward pass."""
+    found: list[Callable[..., Any]] = []
     for module in root.modules():
         found += [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
-    return all(map(is_aware, found))
+    return found

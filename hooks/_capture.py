@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -16,6 +16,7 @@ from conceptscope.hooks._examples import Examples
 from conceptscope.hooks._model import HookedModel
 from conceptscope.hooks._positions import Position, check_position
 from conceptscope.hooks._progress import progress_bar
+from conceptscope.hooks._ray_engine import RayEngine, read_engine
 from conceptscope.hooks._rows import check_size
 from conceptscope.hooks._shard import Settings, capture_shard
 from conceptscope.hooks._site import Site
@@ -30,7 +31,7 @@ def capture(
     batch_size: int | None = None,
     store: str | Path | None = None,
     dtype: torch.dtype | str | None = None,
-    engine: Any = None,
+    engine: Literal["ray"] | RayEngine | None = None,
     progress: bool = False,
 ) -> Activations:
     """What the model computes at some sites, one row an example, in the order given.
@@ -47,31 +48,33 @@ def capture(
         are read as they are needed, so that memory holds one shard. If the folder holds a part of this
         capture, it goes on from there; what is damaged is done anew.
     dtype: of the result, such as "bf16", "fp16" or "fp32"; None keeps the model's.
-    engine: not in this version; leave it out.
+    engine: "ray", or a RayEngine with settings, lets workers of a Ray cluster run the model and write the
+        shards of a store; None runs it here. The numbers are the same.
 
     Tokens that several texts begin with (a system prompt, the two sides of a pair) are computed once, in
     decoders whose only memory is attention, unless an intervention or a hook treats the texts differently
     there.
 
     Raises:
+        ImportError: engine="ray" without Ray.
         OSError: the store's disk is full; what was written stays, and the same call goes on.
-        TypeError: examples or sites of the wrong type.
+        RuntimeError: Ray's workers died again and again.
+        TypeError: examples, sites or an engine of the wrong type.
         ValueError: no examples, an empty or too long text, an unknown site, a position that a text lacks, or
-            a store of another capture.
+            a store of another capture; an engine without a store, or a model that cannot be sent to workers.
 
     >>> import conceptscope as cs
     >>> cs.capture(cs.load_model("tinyworld"), ["the dog ran .", "the cat slept ."], "resid_post.-1").n_rows
     2
     """
-    if engine is not None:
-        raise ValueError("capture has no engine in this version: leave engine= out")
+    chosen = read_engine(engine, store)
     check_position(position, for_capture=True)
     if batch_size is not None:
         check_size("batch_size", batch_size)
     settings = Settings(tuple(model.resolve_sites(sites)), position, batch_size, read_dtype(dtype))
     data = source_of(examples)
     if store is not None:
-        return capture_into(store, model, data, settings, progress)
+        return capture_into(store, model, data, settings, chosen, progress)
     listed = data.read() if isinstance(data, ExampleStream) else data
     with progress_bar("capture", len(listed), progress) as done:
         return capture_shard(model, listed, settings, done)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from conceptscope.hooks._model import HookedModel
 from conceptscope.hooks._picks import Picks
 from conceptscope.hooks._progress import progress_bar
 from conceptscope.hooks._prompts import encode
-from conceptscope.hooks._shard import Settings, capture_shard, source
+from conceptscope.hooks._ray_engine import RayEngine, Write
+from conceptscope.hooks._shard import Settings, capture_shard, placed, source
 from conceptscope.hooks._store import Store, open_store
 
 _FEWEST, _MOST = 8, 1024
@@ -33,29 +35,32 @@ def capture_into(
     model: HookedModel,
     examples: Examples | ExampleStream,
     settings: Settings,
+    engine: RayEngine | None = None,
     progress: bool = False,
 ) -> Activations:
     """Capture what a store does not hold yet, and open it.
+
+    engine: what runs the model; None is this process.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written; what was written stays.
         ValueError: the folder holds something else, or a store of another capture; what `capture_shard` says.
     """
     total = len(examples) if isinstance(examples, Examples) else examples.n_examples
-    with (
-        open_store(
-            folder, about(model, examples.name, settings), lambda: shard_size(model, examples, settings)
-        ) as store,
-        progress_bar("capture", total, progress) as done,
-    ):
-        n, compared = 0, False
-        for number, data in enumerate(_shards(examples, store.shard_size)):
-            if store.holds(number, data):
-                compared = compared or _compare(store, number, model, data, settings)
-                done(len(data))
-            else:
-                store.put(number, data, _capture(model, data, settings, n, done))
-            n += len(data)
+    described = about(model, examples.name, settings)
+    with open_store(folder, described, lambda: shard_size(model, examples, settings)) as store:
+        with (
+            progress_bar("capture", total, progress) as done,
+            _writer(engine, store, model, settings, done) as write,
+        ):
+            n, compared = 0, False
+            for number, data in enumerate(_shards(examples, store.shard_size)):
+                if store.holds(number, data):
+                    compared = compared or _compare(store, number, model, data, settings)
+                    done(len(data))
+                else:
+                    write(number, data, n)
+                n += len(data)
         store.finish(n)
     return Activations.open(folder)
 
@@ -83,16 +88,18 @@ def _shards(examples: Examples | ExampleStream, size: int) -> Iterator[Examples]
     return (examples[first : first + size] for first in range(0, len(examples), size))
 
 
-def _capture(
-    model: HookedModel, data: Examples, settings: Settings, first: int, done: Callable[[int], Any]
-) -> Activations:
-    try:
-        return capture_shard(model, data, settings, done, first=first)
-    except ValueError as error:
-        if not first:
-            raise
-        last = first + len(data) - 1
-        raise ValueError(f"among the examples {first} to {last} (counted from 0 here): {error}") from error
+def _writer(
+    engine: RayEngine | None, store: Store, model: HookedModel, settings: Settings, done: Callable[[int], Any]
+) -> AbstractContextManager[Write]:
+    if engine is not None:
+        return engine.writer(store, model, settings, done)
+
+    def write(number: int, data: Examples, first: int) -> None:
+        with placed(first, data):
+            found = capture_shard(model, data, settings, done, first=first)
+        store.put(number, data, found)
+
+    return nullcontext(write)
 
 
 def _compare(store: Store, number: int, model: HookedModel, data: Examples, settings: Settings) -> bool:

@@ -52,8 +52,8 @@ class Column:
     def write(self, first: int, rows: Tensor) -> str:
         """Write rows from the given one on, which `to_disk` brings to safety; the checksum of their bytes."""
         packed = _bytes(rows.contiguous())
-        mode = "r+b" if self.path.exists() else "w+b"
-        with self.path.open(mode, buffering=0) as file:
+        self.path.touch()  # never opened with "w", which would empty what others write at the same time
+        with self.path.open("r+b", buffering=0) as file:
             file.seek(self._at(first))
             written = 0
             while written < len(packed):

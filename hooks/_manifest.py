@@ -23,6 +23,9 @@ EXAMPLE, POSITION, CONTEXTS = f"{BESIDE}example", f"{BESIDE}position", f"{BESIDE
 LABELS = f"{BESIDE}labels"
 """The column that holds, as bytes, a line of JSON for each shard; the others have a row for each row."""
 
+Columns = dict[str, tuple[str, tuple[int, ...]]]
+"""The columns of a store, as {name: (dtype, shape of a row)}."""
+
 _KIND, _VERSION = "activations store", 1
 
 
@@ -53,14 +56,14 @@ class Shard:
 
 @dataclass
 class Manifest:
-    """The settings of a store, its columns as {name: (dtype, shape of a row)}, and its shards in order.
+    """The settings of a store, its columns, and its shards in order.
 
     shard_size: examples in every shard but the last. complete: no example is missing.
     """
 
     settings: dict[str, Any]
     shard_size: int
-    columns: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
+    columns: Columns = field(default_factory=dict)
     shards: list[Shard] = field(default_factory=list)
     complete: bool = False
 
@@ -75,8 +78,7 @@ class Manifest:
 
     def column(self, folder: Path, name: str) -> Column:
         """The file of a column."""
-        dtype, shape = self.columns[name]
-        return Column(folder / f"{name}.safetensors", name, getattr(torch, dtype), shape)
+        return column_at(folder, name, self.columns)
 
     def write(self, folder: Path) -> None:
         """Put it in the place of the one before, through to the disk."""
@@ -114,6 +116,12 @@ class Manifest:
         columns = {name: (dtype, tuple(shape)) for name, (dtype, shape) in said["columns"].items()}
         shards = [Shard(**_paired(shard)) for shard in said["shards"]]
         return cls(said["settings"], said["shard_size"], columns, shards, said["complete"])
+
+
+def column_at(folder: Path, name: str, columns: Columns) -> Column:
+    """The file of a column in a folder."""
+    dtype, shape = columns[name]
+    return Column(folder / f"{name}.safetensors", name, getattr(torch, dtype), shape)
 
 
 def _paired(shard: Mapping[str, Any]) -> dict[str, Any]:

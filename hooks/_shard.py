@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +64,27 @@ def capture_shard(
         found = _read(model, prompts, recorder, settings, done)
     known = picks.about(data)
     return Activations(found, source=source(model, data.name, settings), **known)
+
+
+def shard_rows(model: HookedModel, data: Examples, settings: Settings) -> int:
+    """How many rows `capture_shard` would make, without running the model.
+
+    Raises:
+        ValueError: an empty or too long text, or a position that a text lacks.
+    """
+    return Picks(encode(model, data.texts, data.spans), settings.position).n_rows
+
+
+@contextmanager
+def placed(first: int, data: Examples) -> Iterator[None]:
+    """Say in errors, which count from the shard's first example, where the shard is."""
+    try:
+        yield
+    except ValueError as error:
+        if not first:
+            raise
+        last = first + len(data) - 1
+        raise ValueError(f"among the examples {first} to {last} (counted from 0 here): {error}") from error
 
 
 def source(model: HookedModel, data: str, settings: Settings) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
-import os
+import platform
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,30 @@ from conceptscope.hooks._activations import Activations
 from conceptscope.hooks._column import DTYPES, Column, to_disk
 from conceptscope.hooks._examples import Examples
 from conceptscope.hooks._fingerprint import fingerprint, labels_line
-from conceptscope.hooks._manifest import BESIDE, CONTEXTS, EXAMPLE, FILE, LABELS, POSITION, Manifest, Shard
+from conceptscope.hooks._folder_lock import FolderLock, alone
+from conceptscope.hooks._manifest import (
+    BESIDE,
+    CONTEXTS,
+    EXAMPLE,
+    FILE,
+    LABELS,
+    POSITION,
+    Columns,
+    Manifest,
+    Shard,
+    column_at,
+)
 
 _NOTHING = Shard((0, 0), (0, 0), (0, 0), "", {})
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A shard whose rows are on disk, with its checksums, and the columns that it has."""
+
+    shard: Shard
+    columns: Columns
 
 
 class Store:
@@ -30,12 +51,18 @@ class Store:
     the last shard is written over.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self.folder, self._manifest = folder, manifest
+    def __init__(self, folder: Path, manifest: Manifest, lock: FolderLock) -> None:
+        self.folder, self._manifest, self._lock = folder, manifest, lock
+        self._placed: dict[int, Shard] = {}
         self._damaged = {n for n, shard in enumerate(manifest.shards) if not self._is_sound(shard)}
         if self._damaged and manifest.complete:
             manifest.complete = False
             manifest.write(folder)
+
+    @property
+    def columns(self) -> Columns:
+        """What every shard has; nothing before the first one is there."""
+        return self._manifest.columns
 
     @property
     def shard_size(self) -> int:
@@ -56,9 +83,9 @@ class Store:
             ValueError: it is there, of other examples than these.
         """
         shards, first = self._manifest.shards, number * self.shard_size
-        if number == len(shards) and not self._manifest.complete:
+        if number >= len(shards) and not self._manifest.complete:
             return False
-        if number == len(shards) or shards[number].fingerprint != fingerprint(data):
+        if number >= len(shards) or shards[number].fingerprint != fingerprint(data):
             raise ValueError(
                 f"the store {str(self.folder)!r} was made of other examples: between the examples {first} "
                 f"and {first + len(data) - 1} texts, labels, groups, pairs, contexts, spans or their order "
@@ -84,23 +111,45 @@ class Store:
             ValueError: activations of other sites or shapes, or of another number of rows when a damaged
                 shard is written anew.
         """
+        shard = self.place(number, data, found.n_rows)
+        self.commit(number, write_shard(self.folder, shard, data, found, self.columns))
+
+    def place(self, number: int, data: Examples, n_rows: int) -> Shard:
+        """Where a shard goes, behind those that were placed before it; nothing is written.
+
+        Raises:
+            TypeError: labels, groups, pairs or contexts that are neither numbers nor text.
+            ValueError: another number of rows than a damaged shard had.
+        """
         shards = self._manifest.shards
-        before = shards[number - 1] if number else _NOTHING
-        tensors = _columns(found, data, before.examples[1])
-        self._check(tensors)
-        shard = before.followed_by(len(data), found.n_rows, len(tensors[LABELS]), fingerprint(data))
+        before = self._placed.get(number - 1) or (shards[number - 1] if number else _NOTHING)
+        shard = before.followed_by(len(data), n_rows, len(labels_line(data)), fingerprint(data))
         if number < len(shards) and shard.rows != shards[number].rows:
             raise ValueError(
-                f"shard {number} of {str(self.folder)!r} is damaged, and now has {found.n_rows} rows where "
+                f"shard {number} of {str(self.folder)!r} is damaged, and now has {n_rows} rows where "
                 "it had another number: capture into another folder"
             )
-        for name, tensor in tensors.items():
-            shard.checksums[name] = self._column(name).write(shard.span(name)[0], tensor)
-        for name in tensors:
-            to_disk(self._column(name).path)
-        shards[number : number + 1] = [shard]
+        self._placed[number] = shard
+        return shard
+
+    def commit(self, number: int, written: Written) -> None:
+        """Say that a shard is there; shards come in their order.
+
+        Raises:
+            OSError: the manifest cannot be written; the store is as it was before.
+            ValueError: activations of other sites or shapes than those before.
+        """
+        if not self._manifest.columns:
+            self._manifest.columns = written.columns
+        _check_columns(self.folder, written.columns, self._manifest.columns)
+        del self._placed[number]
+        self._manifest.shards[number : number + 1] = [written.shard]
         self._damaged.discard(number)
         self._manifest.write(self.folder)
+
+    def shared(self) -> AbstractContextManager[None]:
+        """Let processes that `join_store` write shards; at the end wait until they are gone."""
+        return self._lock.shared()
 
     def finish(self, n_examples: int) -> None:
         """Say that these are all examples.
@@ -122,22 +171,11 @@ class Store:
 
     def trim(self) -> None:
         """Give back the space of a shard that was not finished."""
+        if not self._manifest.shards:
+            for path in self.folder.glob("*.safetensors"):
+                path.unlink()
         for name in self._manifest.columns:
             self._column(name).trim(self._manifest.length(name))
-
-    def _check(self, tensors: Mapping[str, Tensor]) -> None:
-        columns = {
-            name: (str(x.dtype).removeprefix("torch."), tuple(x.shape[1:])) for name, x in tensors.items()
-        }
-        for name, tensor in tensors.items():
-            if tensor.dtype not in DTYPES:
-                raise TypeError(f"a store keeps no {tensor.dtype}, which {name} has: choose another dtype")
-        if not self._manifest.columns:
-            self._manifest.columns = columns
-        if columns != self._manifest.columns:
-            raise ValueError(
-                f"a shard of {str(self.folder)!r} has {columns}, and those before it {self._manifest.columns}"
-            )
 
     def _is_sound(self, shard: Shard) -> bool:
         try:
@@ -150,6 +188,28 @@ class Store:
 
     def _column(self, name: str) -> Column:
         return self._manifest.column(self.folder, name)
+
+
+def write_shard(folder: Path, shard: Shard, data: Examples, found: Activations, columns: Columns) -> Written:
+    """Write the rows of a shard where it was placed; they are there once the store commits them.
+
+    columns: what the shards before it have, which this one must have too; nothing where there are none.
+
+    Raises:
+        OSError: it cannot be written.
+        TypeError: a dtype that files do not know.
+        ValueError: activations of other sites or shapes than those before.
+    """
+    tensors = _tensors(found, data, shard.examples[0])
+    here = _described(tensors)
+    _check_columns(folder, here, columns or here)
+    sums: dict[str, str] = {}
+    for name, tensor in tensors.items():
+        column = column_at(folder, name, here)
+        sums[name] = column.write(shard.span(name)[0], tensor)
+    for name in tensors:
+        to_disk(column_at(folder, name, here).path)
+    return Written(replace(shard, checksums=sums), here)
 
 
 @contextmanager
@@ -168,15 +228,30 @@ def open_store(
     if path.exists() and not path.is_dir():
         raise ValueError(f"store={str(folder)!r} is a file: give a folder")
     path.mkdir(parents=True, exist_ok=True)
-    with _alone(path), _full_disk_said(path):
+    with alone(path) as lock, _full_disk_said(path):
         for leftover in path.glob(".*.part"):
             leftover.unlink()
-        store = Store(path, _taken_up(path, dict(settings)) or _begun(path, dict(settings), shard_size))
+        manifest = _taken_up(path, dict(settings)) or _begun(path, dict(settings), shard_size)
+        store = Store(path, manifest, lock)
         try:
             yield store
         except OSError:
             store.trim()
             raise
+
+
+def join_store(folder: Path) -> FolderLock:
+    """Take part in the writing of a store that another process has opened, for as long as the lock is held.
+
+    Raises:
+        ValueError: there is no store here, or the process that opened it is gone.
+    """
+    if not (folder / FILE).is_file():
+        raise ValueError(
+            f"the store {str(folder)!r} is not there on {platform.node()}: give a folder on a disk that all "
+            "machines share"
+        )
+    return FolderLock(folder, alone=False)
 
 
 def _taken_up(folder: Path, settings: dict[str, Any]) -> Manifest | None:
@@ -221,28 +296,19 @@ def _full_disk_said(folder: Path) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other processes out; the lock goes with the process, however that ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(
-                f"another process is writing to {str(folder)!r}: wait for it, or give another folder"
-            ) from error
-        yield
-    finally:
-        os.close(handle)
+def _described(tensors: Mapping[str, Tensor]) -> Columns:
+    for name, tensor in tensors.items():
+        if tensor.dtype not in DTYPES:
+            raise TypeError(f"a store keeps no {tensor.dtype}, which {name} has: choose another dtype")
+    return {name: (str(x.dtype).removeprefix("torch."), tuple(x.shape[1:])) for name, x in tensors.items()}
 
 
-def _columns(found: Activations, data: Examples, first: int) -> dict[str, Tensor]:
+def _check_columns(folder: Path, columns: Columns, before: Columns) -> None:
+    if columns != before:
+        raise ValueError(f"a shard of {str(folder)!r} has {columns}, and those before it {before}")
+
+
+def _tensors(found: Activations, data: Examples, first: int) -> dict[str, Tensor]:
     """What a shard adds to each column."""
     columns = {str(site): tensor.cpu() for site, tensor in found.items()}
     columns[EXAMPLE] = found.example + first

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from conceptscope.hooks._optional import optional
 from conceptscope.hooks._whole_file import whole_file
 from conceptscope.probes._layer_vectors import layer_vectors, parts_of_vector, vector_of_layer
-from conceptscope.probes._optional import optional
 
 if TYPE_CHECKING:
     from conceptscope.probes._concept_acting import ActingConcept

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from conceptscope.hooks._optional import optional
 from conceptscope.probes._layer_vectors import layer_vectors, parts_of_vector, vector_of_layer
-from conceptscope.probes._optional import optional
 
 if TYPE_CHECKING:
     from conceptscope.probes._concept_acting import ActingConcept

@@ -238,7 +238,9 @@ def test_a_bar_is_shown_only_when_asked_for(tiny, sentences, capfd):
         ({"batch_size": 0}, ValueError, "batch_size must be a positive whole number"),
         ({"store": __file__}, ValueError, "is a file: give a folder"),
         ({"dtype": "bf8"}, ValueError, "dtype must be one of bf16"),
-        ({"engine": "vllm"}, ValueError, "capture has no engine in this version"),
+        ({"engine": "vllm"}, ValueError, "engine must be 'ray' or a RayEngine, got 'vllm'"),
+        ({"engine": 2}, TypeError, "engine must be 'ray' or a RayEngine, got int"),
+        ({"engine": "ray"}, ValueError, "Ray's workers write to a store: give store=folder"),
     ],
 )
 def test_what_cannot_be_captured_is_refused(tiny, arguments, error, message):
