@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from conceptscope.hooks._aware import aware, hooks_of, hooks_on_all, is_aware
 from conceptscope.hooks._model import HookedModel
@@ -81,7 +82,8 @@ class Replica:
         pickler = optional("ray.cloudpickle", "it comes with Ray").CloudPickler(file)
         pickler.persistent_id = number_of
         try:
-            pickler.dump((model, [hook for hook in hooks_of(model.hf) if is_aware(hook)]))
+            known = [hook for hook in hooks_of(model.hf) if is_aware(hook)]
+            pickler.dump((model, known, RemovableHandle.next_id))
         except Exception as error:
             raise ValueError(
                 f"{model.name}, or an intervention or hook on it, cannot be sent to Ray's workers ({error}): "
@@ -106,13 +108,15 @@ class Replica:
         unpickler.persistent_load = tensor_of  # type: ignore[method-assign]
         try:
             model: HookedModel
-            model, hooks = unpickler.load()
+            model, known, next_id = unpickler.load()
         except (ImportError, AttributeError) as error:
             raise ValueError(
                 f"Ray's workers cannot put together the model, its interventions and its hooks ({error}): "
                 "install there what these are made of"
             ) from error
-        for hook in hooks:
+        # PyTorch numbers hooks by process: one put up here must not take the number of one that came along.
+        RemovableHandle.next_id = max(RemovableHandle.next_id, next_id)
+        for hook in known:
             aware(hook)
         return model
 

@@ -3,6 +3,7 @@ import threading
 
 import pytest
 import torch
+from torch.utils.hooks import RemovableHandle
 
 from conceptscope.hooks import Intervention, add_vector, capture, intervene, load_model
 from conceptscope.hooks._aware import only_aware_hooks
@@ -55,6 +56,17 @@ def test_interventions_and_hooks_come_along(build):
     handle.remove()
     assert_same(model, plain)
     assert not torch.equal(capture(changed, TEXTS)["resid_post.1"], capture(model, TEXTS)["resid_post.1"])
+
+
+def test_hooks_stay_where_other_hooks_are_numbered_anew(tiny, monkeypatch):
+    model, number = tiny("gpt2"), RemovableHandle.next_id
+    with intervene(model, add_vector("resid_post.0", torch.ones(32))):
+        packed = pickle.dumps(Replica.of(model))
+        expected = capture(model, TEXTS, "resid_post.0")["resid_post.0"]
+    monkeypatch.setattr(RemovableHandle, "next_id", number)  # as in a process that has put up fewer hooks
+    changed = pickle.loads(packed).model(CPU)
+    for _ in range(10):
+        assert torch.equal(capture(changed, TEXTS, "resid_post.0")["resid_post.0"], expected)
 
 
 def test_hooks_of_ours_are_known_there_too(tiny):
