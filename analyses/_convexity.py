@@ -116,7 +116,7 @@ def _by_site(
         for site, x in given:
             yield site_convexity(site, x, rows, settings, _site_generator(seed, site))
         return
-    from joblib import Parallel, delayed  # type: ignore[import-untyped]
+    from joblib import Parallel, delayed
 
     jobs = (
         delayed(_in_process)(site, x.numpy(), rows, settings, _site_generator(seed, site))

@@ -22,7 +22,12 @@ def aware(hook: Hook) -> Hook:
 
 def is_aware(hook: Callable[..., Any]) -> bool:
     """Whether a hook was noted, or is one of those that transformers leaves behind."""
-    return hook in _AWARE or str(getattr(hook, "__module__", "")).startswith("transformers.")
+    return hook in _AWARE or is_left_behind(hook)
+
+
+def is_left_behind(hook: Callable[..., Any]) -> bool:
+    """Whether transformers left a hook on the model, as it does to gather hidden states."""
+    return str(getattr(hook, "__module__", "")).startswith("transformers.")
 
 
 def only_aware_hooks(root: nn.Module) -> bool:

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from conceptscope.hooks._aware import aware, hooks_of, hooks_on_all, is_aware
+from conceptscope.hooks._aware import aware, hooks_of, hooks_on_all, is_aware, is_left_behind
 from conceptscope.hooks._model import HookedModel
 from conceptscope.hooks._offloaded import is_offloaded
 from conceptscope.hooks._optional import optional
+
+_NOTHING = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +71,12 @@ class Replica:
         _check(model)
         tensors: list[_Packed] = []
         found: dict[int, tuple[int, Tensor]] = {}
+        hooks = hooks_of(model.hf)
+        left_behind = {id(hook) for hook in hooks if is_left_behind(hook)}
 
         def number_of(thing: object) -> int | None:
+            if id(thing) in left_behind:  # they hold what cannot be pickled, and nobody asks for it there
+                return _NOTHING
             if not isinstance(thing, Tensor) or type(thing) not in (Tensor, nn.Parameter):
                 return None
             if id(thing) not in found:
@@ -82,7 +88,7 @@ class Replica:
         pickler = optional("ray.cloudpickle", "it comes with Ray").CloudPickler(file)
         pickler.persistent_id = number_of
         try:
-            known = [hook for hook in hooks_of(model.hf) if is_aware(hook)]
+            known = [hook for hook in hooks if is_aware(hook)]
             pickler.dump((model, known, RemovableHandle.next_id))
         except Exception as error:
             raise ValueError(
@@ -98,14 +104,14 @@ class Replica:
             ValueError: something that it is made of is not to be had here.
         """
         unpickler = pickle.Unpickler(io.BytesIO(self.pickled))
-        made: dict[int, Tensor] = {}
+        made: dict[int, Any] = {_NOTHING: _nothing}
 
-        def tensor_of(number: int) -> Tensor:
+        def made_of(number: int) -> Any:
             if number not in made:
                 made[number] = self.tensors[number].tensor(device)
             return made[number]
 
-        unpickler.persistent_load = tensor_of  # type: ignore[method-assign]
+        unpickler.persistent_load = made_of  # type: ignore[method-assign]
         try:
             model: HookedModel
             model, known, next_id = unpickler.load()
@@ -119,6 +125,10 @@ class Replica:
         for hook in known:
             aware(hook)
         return model
+
+
+def _nothing(*args: Any, **kwargs: Any) -> None:
+    """Stands for a hook that stays behind."""
 
 
 def _check(model: HookedModel) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch.utils.hooks import RemovableHandle
 
 from conceptscope.hooks import Intervention, add_vector, capture, intervene, load_model
-from conceptscope.hooks._aware import only_aware_hooks
+from conceptscope.hooks._aware import hooks_of, is_left_behind, only_aware_hooks
 
 pytest.importorskip("ray")
 from conceptscope.hooks._ray_replica import Replica
@@ -56,6 +56,16 @@ def test_interventions_and_hooks_come_along(build):
     handle.remove()
     assert_same(model, plain)
     assert not torch.equal(capture(changed, TEXTS)["resid_post.1"], capture(model, TEXTS)["resid_post.1"])
+
+
+def test_what_transformers_leaves_on_a_model_stays_behind(build):
+    hf, tokenizer = build("llama")
+    model = load_model(hf, tokenizer=tokenizer)
+    with torch.inference_mode():
+        states = hf(**tokenizer(TEXTS[:1], return_tensors="pt"), output_hidden_states=True).hidden_states
+    assert len(states) > 1
+    assert any(map(is_left_behind, hooks_of(hf)))
+    assert_same(model, again(model))
 
 
 def test_hooks_stay_where_other_hooks_are_numbered_anew(tiny, monkeypatch):
