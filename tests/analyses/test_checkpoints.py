@@ -123,10 +123,10 @@ def test_folders_that_are_no_run(save: Save, tmp_path: Path) -> None:
         cs.checkpoints(tmp_path)
     shutil.rmtree(tmp_path / "step2")
     shutil.copytree(tmp_path / "step1", tmp_path / "step001")
-    with pytest.raises(ValueError, match="'step001' and 'step1' of .* are both step 1: rename"):
+    with pytest.raises(ValueError, match=r"'step001' and 'step1' of .* are both step 1: rename"):
         cs.checkpoints(tmp_path)
     (tmp_path / "step001").rename(tmp_path / "best")
-    with pytest.raises(ValueError, match="'best' of .* holds no step"):
+    with pytest.raises(ValueError, match=r"'best' of .* holds no step"):
         cs.checkpoints(tmp_path)
 
 
@@ -156,11 +156,17 @@ def test_hub_errors(cache: Path, offline: None) -> None:
         cs.checkpoints("someone/else", **here)
     with pytest.raises(TypeError, match=r"write \['step10'\]"):
         cs.checkpoints("someone/model", revisions="step10", **here)
-    with pytest.warns(UserWarning), pytest.raises(ValueError, match="revisions= holds no name"):
+    with (
+        pytest.warns(UserWarning, match="local cache"),
+        pytest.raises(ValueError, match="revisions= holds no name"),
+    ):
         cs.checkpoints("someone/model", revisions=[], **here)
     for name in ("step0", "step10"):
         (cache / "models--someone--model" / "refs" / name).unlink()
-    with pytest.warns(UserWarning), pytest.raises(ValueError, match=r"no revision that names a step.*main"):
+    with (
+        pytest.warns(UserWarning, match="local cache"),
+        pytest.raises(ValueError, match=r"no revision that names a step.*main"),
+    ):
         cs.checkpoints("someone/model", **here)
 
 
