@@ -43,6 +43,13 @@ def test_the_weights_stay_outside_the_bytes_and_are_shared(tiny):
     assert weight.data_ptr() == other.get_input_embeddings().weight.data_ptr()
 
 
+def test_what_lies_with_the_model_goes_where_the_replica_does(tiny):
+    there = torch.device("meta")
+    other = Replica.of(tiny("llama")).model(there)
+    assert {tensor.device for tensor in [*other.hf.parameters(), *other.hf.buffers()]} == {there}
+    assert other.device == there
+
+
 def test_interventions_and_hooks_come_along(build):
     hf, tokenizer = build("gpt2")
     model = load_model(hf, tokenizer=tokenizer)

@@ -3,6 +3,7 @@
 The order in which it finishes shards and the deaths of its workers are told to it.
 """
 
+import errno
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -13,7 +14,9 @@ import torch
 from conceptscope.hooks import Activations, Examples, Intervention, RayEngine, capture, intervene, load_model
 from conceptscope.hooks import _capture_store as capture_store
 from conceptscope.hooks import _ray_engine as ray_engine
+from conceptscope.hooks import _ray_worker as ray_worker
 from conceptscope.hooks import _ray_workers as ray_workers
+from conceptscope.hooks._manifest import Manifest
 
 TEXTS = [f"the dog was {'very ' * (n % 5)}happy" for n in range(22)]
 DATA = Examples(TEXTS, [n % 3 for n in range(22)], contexts=torch.arange(44.0).view(22, 2))
@@ -199,8 +202,6 @@ def test_an_error_in_a_worker_is_the_same_as_here(model, on, tmp_path, last_firs
 
 
 def saved(folder):
-    from conceptscope.hooks._manifest import Manifest
-
     return Manifest.read(folder).settings
 
 
@@ -307,8 +308,6 @@ def test_there_are_as_many_workers_as_fit(settings, there, crew):
 
 
 def test_a_folder_that_a_worker_does_not_see_is_said(model, on, tmp_path, monkeypatch):
-    from conceptscope.hooks import _ray_worker as ray_worker
-
     join = ray_worker.join_store
     monkeypatch.setattr(ray_worker, "join_store", lambda folder: join(folder / "elsewhere"))
     on(Ray())
@@ -316,6 +315,23 @@ def test_a_folder_that_a_worker_does_not_see_is_said(model, on, tmp_path, monkey
         ValueError, match=r"is not there on .*: give a folder on a disk that all machines share"
     ):
         capture(model, DATA, store=tmp_path, engine="ray")
+
+
+def test_a_disk_that_is_full_in_a_worker_is_said_and_what_was_written_stays(model, on, tmp_path, monkeypatch):
+    write = ray_worker.write_shard
+
+    def fills(folder, shard, *args):
+        if shard.examples[0] == 8:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        return write(folder, shard, *args)
+
+    monkeypatch.setattr(ray_worker, "write_shard", fills)
+    ray = on(Ray(last_first=True))
+    with pytest.raises(OSError, match=r"there is no room for the next shard of .*: what is there"):
+        capture(model, DATA, store=tmp_path, engine="ray")
+    assert ray.alive == []
+    assert (tmp_path / "resid_post.1.safetensors").stat().st_size == 4096 + 8 * 4 * model.d_model
+    assert_same(capture(model, DATA, store=tmp_path), capture(model, DATA))
 
 
 def test_the_bar_counts_what_is_in_the_store(model, on, tmp_path, capfd):
