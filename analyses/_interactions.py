@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -101,13 +101,15 @@ def interactions(
     played, sentence, same = game(baseline), None, baseline
     if isinstance(played, TextGame):
         sentence, same = Sentence(played.text, played.tokens, played.spans), played.replacement
-    shared = _Shared(played.baseline, played.path, model.name, sentence)
     if budget is not None and not (len(played.players) <= EXACT and budget >= 2 ** len(played.players)):
+        shared = _Shared(played.baseline, "batches of random coalitions", model.name, sentence)
         found = _sparse(played, budget, method, source, shared, progress)
     else:
         check_exact(len(played.players))
         with progress_bar("interactions", 2 ** len(played.players), progress) as done:
             values = played.all_values(done)
+        # Only now the path is known: a trie that was found wrong has given way to batches.
+        shared = _Shared(played.baseline, played.path, model.name, sentence)
         noises = value_noise(model, lambda: game(same), values, source) if noise else None
         found = [
             Interactions(
@@ -144,9 +146,8 @@ def _sparse(
 ) -> list[Any]:
     with progress_bar("interactions", budget, progress) as done:
         found = sparse_interactions(played, budget, generator=source, done=done)
-    about = vars(replace(shared, path="batches of random coalitions"))
     return [
-        SparseInteractions(surrogate, method, target=name, **about)
+        SparseInteractions(surrogate, method, target=name, **vars(shared))
         for name, surrogate in zip(played.targets, found, strict=True)
     ]
 

@@ -133,6 +133,20 @@ def test_interactions_of_a_steered_model_and_the_difference(tinyworld, found):
         found - cs.interactions(tinyworld, "the dog was happy. it", CRIED)
 
 
+def test_the_path_is_the_one_that_was_taken(tinyworld, found, monkeypatch):
+    from weakref import WeakKeyDictionary
+
+    from conceptscope.analyses import _text_game as games
+
+    assert found.path == "prefix trie"
+    right = games.Trie.all_values
+    monkeypatch.setattr(games, "_SHOWN", WeakKeyDictionary())
+    monkeypatch.setattr(games.Trie, "all_values", lambda trie, done: right(trie, done) + 1)
+    other = cs.interactions(tinyworld, TEXT, CRIED, noise=False)
+    assert other.path.startswith("batches: the trie did not give")
+    torch.testing.assert_close(other.values, found.values, atol=1e-4, rtol=0)
+
+
 def test_parts_of_the_model_play_too(tinyworld):
     heads = [cs.Site("z", 2, head) for head in range(3)]
     parts = cs.interactions(
