@@ -15,13 +15,20 @@ from conceptscope.analyses._baselines import Baseline, absent_tokens
 from conceptscope.analyses._sighted_pass import Sights, sighted_pass
 from conceptscope.analyses._targets import Reading
 from conceptscope.hooks import HookedModel, Site
+from conceptscope.hooks._generate import open_prompts
 from conceptscope.hooks._inference import inference
 from conceptscope.hooks._positions import prompt_positions
-from conceptscope.hooks._prompts import Prompt, context_length
+from conceptscope.hooks._prompts import Prompt, Text, context_length, encode
 from conceptscope.hooks._running import Running, running
 
 _ROWS, _TOKENS, _TOKENS_ON_GPU = 64, 2**12, 2**16
 """A batch: small ones are the fastest on a CPU, and fill no GPU."""
+
+
+def the_prompt(model: HookedModel, text: Text) -> Prompt:
+    """A text or chat as the model reads it; open at its end for a model that continues it."""
+    (prompt,) = open_prompts(model, [text]) if model.generates else encode(model, [text])
+    return prompt
 
 
 @dataclass(frozen=True)
@@ -35,11 +42,11 @@ class Chain:
 class Asked:
     """What some readings need to see of a text.
 
-    playing: tokens that may be absent.
+    removable: tokens that the attention mask may remove.
 
     Raises:
-        ValueError: a position that the text does not have or, with removal by the attention mask, one whose
-            token may be absent; no room for a target's tokens; an encoder's text without exactly one mask.
+        ValueError: a position that the text does not have, or whose token is removable; no room for a
+            target's tokens; an encoder's text without exactly one mask.
     """
 
     def __init__(
@@ -47,8 +54,7 @@ class Asked:
         model: HookedModel,
         prompt: Prompt,
         readings: Sequence[Reading],
-        baseline: Baseline,
-        playing: Sequence[int],
+        removable: Sequence[int] = (),
     ) -> None:
         self.readings = readings
         self.chains = _chains([one.continuation for one in readings])
@@ -59,8 +65,7 @@ class Asked:
             if one.site is not None
         }
         _check_room(model, prompt, self.longest)
-        if baseline.embedding is None:
-            _check_kept(prompt, self, playing)
+        _check_kept(prompt, self, removable)
 
     @property
     def longest(self) -> int:
@@ -183,12 +188,12 @@ def _check_room(model: HookedModel, prompt: Prompt, more: int) -> None:
         )
 
 
-def _check_kept(prompt: Prompt, asked: Asked, playing: Sequence[int]) -> None:
+def _check_kept(prompt: Prompt, asked: Asked, removable: Sequence[int]) -> None:
     """Refuse to read at a token that the attention mask may remove: it would still see itself."""
     read = {index for _, at in asked.sites.values() for index in at}
     if len(asked.sites) < len(asked.readings):
         read.add(asked.step)
-    for index in sorted(read.intersection(playing)):
+    for index in sorted(read.intersection(removable)):
         text = prompt.text[slice(*prompt.offsets[index])] if prompt.offsets else f"token {index}"
         raise ValueError(
             f"baseline='attention' cannot remove {text!r}, at which the target is read: keep it with "

@@ -9,8 +9,7 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from conceptscope.analyses._baselines import Baseline
-from conceptscope.analyses._coalition_batches import Asked
+from conceptscope.analyses._coalition_batches import Asked, the_prompt
 from conceptscope.analyses._game import all_masks, check_exact, check_masks, nothing
 from conceptscope.analyses._latent_players import (
     Ablation,
@@ -21,8 +20,7 @@ from conceptscope.analyses._latent_players import (
 from conceptscope.analyses._stages import StagedForwards
 from conceptscope.analyses._targets import as_targets
 from conceptscope.hooks import Examples, HookedModel
-from conceptscope.hooks._generate import open_prompts
-from conceptscope.hooks._prompts import Prompt, Text, encode
+from conceptscope.hooks._prompts import Text
 
 _COMPARED = 4
 
@@ -130,11 +128,6 @@ def latent_game(
     """
     readings = as_targets(model, targets)
     chosen = latent_players(model, text, players, ablate, examples)
-    prompt = _prompt(model, text)
-    asked = Asked(model, prompt, readings, Baseline("none", torch.zeros(1)), [])
+    prompt = the_prompt(model, text)
+    asked = Asked(model, prompt, readings)
     return LatentGame(StagedForwards(model, prompt, asked, chosen.interventions), chosen)
-
-
-def _prompt(model: HookedModel, text: Text) -> Prompt:
-    (prompt,) = open_prompts(model, [text]) if model.generates else encode(model, [text])
-    return prompt

@@ -39,8 +39,8 @@ def sparse_interactions(
     best sum of the products found: the surrogate's effect plus what the held-out errors say is missing, give
     or take Student's t. It holds whatever the screening did, but knows nothing of products not found.
 
-    The screening goes up player by player, so effects of three players or more without any trace in their
-    subsets are not found; the product of three signs is one. The held-out R² is then low.
+    The screening goes up player by player, so that of many players, effects of three or more without any
+    trace in their subsets, such as the product of three signs, are seldom found. The held-out R² is then low.
 
     budget: how many coalitions, with those of nobody and everybody.
     done: told of how many more coalitions there are.

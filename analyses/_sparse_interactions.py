@@ -25,7 +25,7 @@ class SparseInteractions(FoundEffects):
     """A target as a sparse sum of interactions, made by `interactions(..., budget=)`.
 
     What it says is true of the surrogate, which explains ``surrogate.r2`` of the model's variance over masked
-    inputs that were held out; interactions that leave no trace in smaller groups are not found.
+    inputs that were held out; interactions that leave no trace in smaller groups are seldom found.
     """
 
     surrogate: SparseEffects

@@ -12,14 +12,13 @@ from torch import Tensor, nn
 
 from conceptscope.analyses._baseline_learning import Played, learn
 from conceptscope.analyses._baselines import Baseline, fixed_baseline
-from conceptscope.analyses._coalition_batches import Asked, TextForwards
+from conceptscope.analyses._coalition_batches import Asked, TextForwards, the_prompt
 from conceptscope.analyses._game import all_masks, check_exact, check_masks, nothing
 from conceptscope.analyses._players import Players, TextPlayers, str_tokens, text_players
 from conceptscope.analyses._targets import as_targets
 from conceptscope.analyses._tree_attention import Trie, why_no_trie
 from conceptscope.hooks import HookedModel
-from conceptscope.hooks._generate import open_prompts
-from conceptscope.hooks._prompts import Text, encode
+from conceptscope.hooks._prompts import Text
 from conceptscope.hooks._random import torch_generator
 
 _TRIE = "prefix trie"
@@ -147,8 +146,9 @@ def played(
     baseline: Baseline,
 ) -> Played:
     """A text with its players, ready for forward passes; arguments as in `text_game`."""
-    (prompt,) = open_prompts(model, [text]) if model.generates else encode(model, [text])
+    prompt = the_prompt(model, text)
     found = text_players(model, prompt, players, fixed)
-    playing = [index for span in found.spans for index in span]
-    asked = Asked(model, prompt, as_targets(model, targets), baseline, playing)
+    removed = baseline.embedding is None
+    removable = [index for span in found.spans for index in span] if removed else []
+    asked = Asked(model, prompt, as_targets(model, targets), removable)
     return TextForwards(model, prompt, asked, baseline), found

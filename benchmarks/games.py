@@ -1,16 +1,20 @@
-"""Values of all masked texts: a prefix trie against the best batched forwards.
+"""Values of all masked texts: a prefix trie against the best batched forwards, and interactions end to end.
 
 `python benchmarks/games.py [--quick]` compares the trie's time with that of plain forward passes in batches
-of 16, 64 and 256, on GPT-2 with random weights (6 layers of width 256), and fails where a bar is missed.
+of 16, 64 and 256, on GPT-2 with random weights (6 layers of width 256); then `interactions` with shapiq's
+exact computer over these batches (which needs the extra `shapiq`). It fails where a bar is missed.
 """
 
 import sys
 from dataclasses import dataclass
 
+import numpy as np
+import shapiq
 import torch
 import transformers
 from _timing import CONTEXT, VOCABULARY, Bench, Report, Run, arguments, parser, texts, tokenizer
 
+from conceptscope.analyses import interactions
 from conceptscope.analyses._game import all_masks
 from conceptscope.analyses._targets import LogOdds
 from conceptscope.analyses._text_game import TextGame, text_game
@@ -37,10 +41,22 @@ SETTINGS = (
 )
 
 
+END_TO_END = tuple(
+    Setting(f"T = 32, {n} players", 32, [round(31 * i / (n - 1)) for i in range(n)], 5) for n in (10, 12)
+)
+"""Where interactions are compared with shapiq's."""
+
+
 def main() -> None:
     given = arguments(parser("The prefix trie against batched forwards."))
     bench, model = Bench(given.quick), make_model()
-    report = Report("best batched forwards / prefix trie, GPT-2 of 6 layers", given.threads)
+    missed = games(bench, model, given.threads) + end_to_end(bench, model, given.threads)
+    sys.exit(f"bars missed: {', '.join(missed)}" if missed else 0)
+
+
+def games(bench: Bench, model: HookedModel, threads: int) -> list[str]:
+    """The values alone."""
+    report = Report("best batched forwards / prefix trie, GPT-2 of 6 layers", threads)
     missed = []
     for setting in SETTINGS:
         runs = candidates(model, setting)
@@ -55,7 +71,51 @@ def main() -> None:
         "Batches: the body with inputs_embeds made in advance, logits at the last token alone. Both sides "
         "give log-odds in float64, and are compared mask by mask before they are timed.",
     )
-    sys.exit(f"bars missed: {', '.join(missed)}" if missed else 0)
+    return missed
+
+
+def end_to_end(bench: Bench, model: HookedModel, threads: int) -> list[str]:
+    """From a text to its interactions."""
+    report = Report("shapiq over batched forwards / interactions()", threads)
+    missed = []
+    for setting in END_TO_END:
+        runs = from_text(model, setting)
+        times = bench(runs, SECONDS)
+        theirs = [name for name in runs if name.startswith("shapiq")]
+        best = min(theirs, key=lambda name: times.ratio(name, "ours").wall)
+        met = (found := times.ratio(best, "ours")).wall >= setting.bar
+        verdict = "[green]met[/]" if met else "[red]under[/]"
+        report.row(f"{setting.what}: {best}", found, f">= {setting.bar:g}", verdict)
+        report.row(f"{setting.what}: with the noise floor", times.ratio(best, "with noise"), "", "")
+        missed += [] if met else [f"end to end, {setting.what}"]
+    report.print("The Moebius transform by shapiq's ExactComputer; ours without, then with the noise floor.")
+    return missed
+
+
+def from_text(model: HookedModel, setting: Setting) -> dict[str, Run]:
+    """Ours and shapiq's over batches of several sizes, once they agree on every effect."""
+    game, n = game_of(model, setting), len(setting.players)
+    spans = player_spans(model, game.text, setting)
+
+    def ours(noise: bool = False) -> torch.Tensor:
+        found = interactions(model, game.text, LogOdds(TARGET), players=spans, noise=noise)
+        return found.effects["and"]
+
+    def theirs(size: int) -> Run:
+        values, bits = batched(model, game, size), 1 << np.arange(n)
+
+        def asked(coalitions: np.ndarray) -> np.ndarray:
+            return values()[torch.from_numpy(coalitions @ bits)].numpy()
+
+        return lambda: shapiq.ExactComputer(asked, n)("Moebius", order=n)
+
+    runs: dict[str, Run] = {f"shapiq, batches of {size}": theirs(size) for size in SIZES}
+    found, effects = runs[f"shapiq, batches of {SIZES[0]}"](), ours()
+    for members in found.interaction_lookup:
+        place = sum(1 << player for player in members)
+        if members and abs(found[members] - float(effects[place])) > EQUAL * 2 ** len(members):
+            raise SystemExit(f"{setting.what}: shapiq's effect of {members} is another: nothing to time")
+    return {**runs, "ours": ours, "with noise": lambda: ours(noise=True)}
 
 
 def make_model() -> HookedModel:
@@ -85,8 +145,12 @@ def candidates(model: HookedModel, setting: Setting) -> dict[str, Run]:
 
 def game_of(model: HookedModel, setting: Setting) -> TextGame:
     (text,) = texts(1, setting.n_tokens, setting.n_tokens)
+    return text_game(model, text, LogOdds(TARGET), players=player_spans(model, text, setting))
+
+
+def player_spans(model: HookedModel, text: str, setting: Setting) -> list[tuple[int, int]]:
     offsets = model.tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
-    return text_game(model, text, LogOdds(TARGET), players=[offsets[token] for token in setting.players])
+    return [offsets[token] for token in setting.players]
 
 
 def batched(model: HookedModel, game: TextGame, size: int) -> Run:

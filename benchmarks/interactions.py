@@ -26,7 +26,7 @@ from conceptscope.analyses._targets import LogOdds
 from conceptscope.analyses._text_game import text_game
 from conceptscope.hooks import load_model
 
-SECONDS, REPEATS, ORDER = 30, 50, 2
+SECONDS, REPEATS, ORDER = 30, 400, 2
 TEXT, TARGET = "and the dog there was oddly not very happy and anna was", " happy"
 
 

