@@ -22,7 +22,7 @@ ROOMS := face hooks probes worlds analyses
 FILES := $(sort $(shell find $(ROOMS) -type f -not -path '*/__pycache__/*' -not -name '.*'))
 OFFLINE := HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
 
-.PHONY: help demo test check format bench bench-peers wheel clean FORCE
+.PHONY: help demo test check format docs bench bench-peers wheel clean FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo 'make test         install with the test extras, then every test, offline'
 	@echo 'make check        ruff, mypy, the docstring examples: what CI and pre-commit call'
 	@echo 'make format       ruff, writing'
+	@echo 'make docs         the documentation site, in build/site; a warning is an error'
 	@echo 'make bench        the timing table (make bench-peers: beside other libraries)'
 	@echo 'make wheel        dist/*.whl'
 	@echo 'make clean        removes what these made, $(VENV) included'
@@ -49,6 +50,10 @@ check: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo 'the site is in build/site: open build/site/index.html'
 
 bench: $(VENV)/.installed-test
 	set -e; for name in $(BENCHMARKS); do $(OFFLINE) $(BIN)/python benchmarks/$$name.py $(BENCH); done
@@ -92,7 +97,8 @@ $(VENV)/.files: FORCE | $(VENV)/.made
 $(VENV)/.installed: EXTRAS =
 $(VENV)/.installed-test: EXTRAS = [test]
 $(VENV)/.installed-dev: EXTRAS = [test,dev]
-$(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-dev: pyproject.toml constraints.txt $(VENV)/.torch $(VENV)/.files
+$(VENV)/.installed-docs: EXTRAS = [test,dev,docs]
+$(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-dev $(VENV)/.installed-docs: pyproject.toml constraints.txt $(VENV)/.torch $(VENV)/.files
 	$(PIP) install -q -c constraints.txt -e '.$(EXTRAS)'
 	@touch $@
 
