@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,10 +17,14 @@ from conceptscope.hooks._random import numpy_generator
 from conceptscope.hooks._rows import as_list, selected_rows, take
 from conceptscope.hooks._tables import read_csv, read_hub, read_jsonl
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Text = str | Sequence[Mapping[str, Any]]
 """A text, or a chat: a list of messages with a role and a content."""
 
 _PARALLEL = ("labels", "groups", "pairs", "contexts", "spans")
+_COLUMNS = ("labels", "groups", "pairs", "spans")
 _ROWS_SHOWN = 8
 
 
@@ -193,6 +197,17 @@ class Examples:
         distance = np.abs(np.cumsum(sizes[order])[:-1] - test * len(self))
         held_out = np.isin(cluster, order[: int(distance.argmin()) + 1])
         return self[~held_out], self[held_out]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row an example: text, and label, group, pair and span where there are any.
+
+        >>> Examples(["so good", "so bad"], ["good", "bad"]).to_frame().columns.to_list()
+        ['text', 'label']
+        """
+        import pandas as pd
+
+        shown = ("texts", *(part for part in _COLUMNS if getattr(self, part) is not None))
+        return pd.DataFrame({part[:-1]: list(getattr(self, part)) for part in shown})
 
     def __len__(self) -> int:
         return len(self.texts)

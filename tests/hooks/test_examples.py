@@ -128,6 +128,17 @@ def test_csv_with_the_usual_names(tmp_path: Path) -> None:
     assert (data.labels, data.groups, data.pairs, data.name) == (["x", "y"], ["g1", "g2"], [0, 0], "mine")
 
 
+def test_a_frame_written_as_csv_is_read_back(tmp_path: Path) -> None:
+    data = of_size(4, groups=list("xxyy"), pairs=[0, 1, 0, 1])
+    data.to_frame().to_csv(tmp_path / "data.csv", index=False)
+    back = Examples.from_csv(tmp_path / "data.csv")
+    for part in ("texts", "labels", "groups", "pairs"):
+        assert getattr(back, part) == getattr(data, part)
+    assert back.to_frame().equals(data.to_frame())
+    assert list(of_size(2, spans=[(0, 4), None]).to_frame().columns) == ["text", "label", "span"]
+    assert list(Examples(["a"]).to_frame().columns) == ["text"]
+
+
 def test_csv_with_other_names_and_numbers(tmp_path: Path) -> None:
     path = csv_file(tmp_path, "\ufeffreview,stars,part\n12,10,\n7,9,a\n")
     data = Examples.from_csv(path, text="review", label="stars", group="part")
