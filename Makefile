@@ -22,7 +22,7 @@ ROOMS := face hooks probes worlds analyses
 FILES := $(sort $(shell find $(ROOMS) -type f -not -path '*/__pycache__/*' -not -name '.*'))
 OFFLINE := HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
 
-.PHONY: help demo test check format docs bench bench-peers wheel clean FORCE
+.PHONY: help demo test check format docs notebooks bench bench-peers wheel clean FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo 'make test         install with the test extras, then every test, offline'
 	@echo 'make check        ruff, mypy, the docstring examples: what CI and pre-commit call'
 	@echo 'make format       ruff, writing'
+	@echo 'make notebooks    runs the notebooks and writes their outputs into them'
 	@echo 'make docs         the documentation site, in build/site; a warning is an error'
 	@echo 'make bench        the timing table (make bench-peers: beside other libraries)'
 	@echo 'make wheel        dist/*.whl'
@@ -50,6 +51,10 @@ check: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+notebooks: $(VENV)/.installed-test
+	$(OFFLINE) $(BIN)/python -m nbconvert --to notebook --execute --inplace --log-level WARN \
+		--ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
