@@ -58,6 +58,23 @@ def replayed(blocks: Sequence[nn.Module], output: Any) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def only_at(module: nn.Module, columns: Sequence[int]) -> Iterator[None]:
+    """Have a module that treats each token apart run at some tokens alone, and give zeros elsewhere."""
+    forward = module.forward
+
+    def narrowed(x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        if x.ndim != 3:
+            return forward(x, *args, **kwargs)
+        there = forward(x[:, columns], *args, **kwargs)
+        output = there.new_zeros(*x.shape[:2], there.shape[-1])
+        output[:, columns] = there
+        return output
+
+    with _forward(module, narrowed):
+        yield
+
+
 def rows_of(output: Any, rows: Int64[Tensor, " row"]) -> Any:
     """The output of a block with these rows of its batch."""
     if isinstance(output, Tensor):

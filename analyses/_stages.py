@@ -18,13 +18,21 @@ from torch import Tensor, nn
 from conceptscope.analyses._coalition_batches import Asked, Chain
 from conceptscope.analyses._game import nothing
 from conceptscope.analyses._masked_edit import masked
-from conceptscope.analyses._replayed_blocks import begins_at, blocks_of, output_of, replayed, rows_of
+from conceptscope.analyses._replayed_blocks import (
+    begins_at,
+    blocks_of,
+    only_at,
+    output_of,
+    replayed,
+    rows_of,
+)
 from conceptscope.analyses._sighted_pass import sighted_pass
-from conceptscope.hooks import HookedModel, Intervention, intervene
+from conceptscope.hooks import HookedModel, Intervention, Site, intervene
 from conceptscope.hooks._inference import inference
 from conceptscope.hooks._intervene import sites_of
 from conceptscope.hooks._prompts import Prompt
 from conceptscope.hooks._running import Running, running
+from conceptscope.hooks._taps import ModuleTap
 
 _ROWS, _TOKENS, _TOKENS_ON_GPU = 32, 2**12, 2**16
 """A batch: small ones are the fastest on a CPU, and fill no GPU."""
@@ -61,6 +69,7 @@ class StagedForwards:
         self._outside = None in begins or None in seen
         self._begins = [begin or 0 for begin in begins]
         self._seen = min((begin or 0 for begin in seen), default=len(self._blocks))
+        self._narrowed: nn.Module | None = None
 
     def why_whole(self) -> str:
         """Why whole forward passes are needed with the hooks that are now on the model; "" where not."""
@@ -94,6 +103,7 @@ class StagedForwards:
         """The targets' values for each row of absent players, on the CPU; a stage begins at each cut."""
         found = torch.empty(len(self.asked.readings), len(absent), dtype=torch.float64)
         stages = self._stages(cuts)
+        self._narrowed = self._last_mlp() if cuts else None
         with inference(self.model.hf):
             for number, chain in enumerate(self.asked.chains):
                 walk = _Walk(self, stages, chain, found, nothing if number else done)
@@ -135,7 +145,19 @@ class StagedForwards:
             stack.enter_context(replayed(self._blocks[: stage.begin], output))
             if stage.end is not None:
                 return output_of(self._blocks[stage.end - 1], lambda: model.hf(**inputs))
+            if self._narrowed is not None:
+                stack.enter_context(only_at(self._narrowed, self.asked.steps(chain)))
             return self.asked.read(chain, sighted_pass(model, inputs, self.asked.steps(chain), here))
+
+    def _last_mlp(self) -> nn.Module | None:
+        """The last block's MLP, where nothing looks at what it gives but the logits of the tokens read."""
+        hf, last = self.model.hf, len(self._blocks) - 1
+        if self.asked.sites or max(self._begins) >= last or hf.get_output_embeddings() is None:
+            return None
+        if "mlp_out" not in self.model.kinds or _is_hooked(hf):
+            return None
+        tap = self.model.tap(Site("mlp_out", last))
+        return tap.module if isinstance(tap, ModuleTap) and tap.reads == "output" else None
 
     def _inputs(self, chain: Chain, n: int) -> dict[str, Any]:
         ids = torch.tensor([*self.prompt.ids, *chain.tokens], device=self.model.device).repeat(n, 1)

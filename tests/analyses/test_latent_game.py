@@ -76,6 +76,39 @@ def test_every_coalition_is_a_forward_pass_under_intervene(architecture, tiny):
     assert game.path.startswith("layer by layer")
 
 
+def test_players_below_the_last_block_have_the_same_values(architecture, tiny):
+    """There the last MLP runs at the token read alone, in whatever architecture."""
+    model = tiny(architecture)
+    text = text_for(model)
+    sites = [
+        one
+        for one in ["z.1.0", "attn_out.1", "mlp_out.1", "resid_post.0"]
+        if one.split(".")[0] in model.kinds
+    ]
+    game = latent_game(model, text, LogOdds(17), sites, ablate="zero")
+    zeros = [zero_ablate(site) for site in sites]
+    assert_same(game.all_values()[0], one_at_a_time(model, text, zeros, lambda logits: log_odds(logits, 17)))
+    assert game.path.startswith("layer by layer")
+
+
+@pytest.mark.parametrize(("players", "n_read"), [(["z.1.0"], 1), (["z.2.0"], 14), (["resid_post.2"], 14)])
+def test_the_last_mlp_runs_where_it_is_read(build, players, n_read):
+    hf, tokenizer = build("gpt2")
+    mlp, widths = hf.transformer.h[2].mlp, []
+    run = mlp.forward
+    mlp.forward = lambda x: (widths.append(x.shape[1]), run(x))[1]
+    model = cs.load_model(hf, tokenizer=tokenizer)
+    assert len(tokenizer(TEXT)["input_ids"]) == 14
+    game = latent_game(model, TEXT, LogOdds(17), players, ablate="zero")
+    widths.clear()
+    game.all_values()
+    game.all_values()
+    assert widths[-1] == n_read
+    with intervene(model, zero_ablate("mlp_out.0")):
+        game.all_values()
+    assert widths[-1] == 14
+
+
 def logits_after(model, text):
     return next_token_logits(model, [text])[0].double()
 
