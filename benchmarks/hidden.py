@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from conceptscope.analyses import HiddenCapability, Target, hidden_capability
+from conceptscope.analyses import HiddenCapability, Target, checkpoints, hidden_capability
 from conceptscope.hooks import load_model
 from conceptscope.worlds import linear_net, planted, two_factor
 
@@ -113,8 +113,35 @@ def trained_capability(seeds: int) -> Iterator[Row]:
         yield "", rates_of(found), "hidden" if found.hidden else "not shown to be hidden"
 
 
+def embedded_run(seeds: int) -> Iterator[Row]:
+    """TinyWorld's checkpoints: negation in the future, which training never had."""
+    said = {
+        (): "the {} was {}. it",
+        ("negation",): "the {} was not {}. it",
+        ("future",): "the {} will be {}. it",
+        ("negation", "future"): "the {} will not be {}. it",
+    }
+    animals, moods = ("dog", "cat", "horse", "cow"), ("happy", "glad", "cheerful")
+    prompts = {
+        which: [text.format(*words) for words in itertools.product(animals, moods)]
+        for which, text in said.items()
+    }
+    sad = {"cry", "cried", "sigh", "sighed", "frown", "frowned"}
+    success = {
+        "negation": lambda text: bool(sad & set(text.replace(".", "").split())),
+        "future": lambda text: "will" in text.split(),
+    }
+    asked = Target(prompts.pop(("negation", "future")), success, prompts)
+    found = hidden_capability(checkpoints("tinyworld"), asked, grid=[1.0, 2.0], max_new_tokens=2)
+    yield "one run", times_of(found), ""
+    yield "", rates_of(found), "hidden" if found.hidden else "not shown to be hidden"
+
+
 def verdict(wanted: str, met: bool) -> str:
     return f"{wanted}: {'met' if met else '[red]NOT MET[/red]'}"
+
+
+PARTS = (linear, planted_capability, embedded_run, masking, signal_law, trained_capability)
 
 
 def main() -> None:
@@ -123,7 +150,7 @@ def main() -> None:
     seeds = 1 if parser.parse_args().quick else 3
     torch.set_num_threads(1)
     console = Console()
-    for rows in (linear, planted_capability, masking, signal_law, trained_capability):
+    for rows in PARTS:
         begun = time.perf_counter()
         table = Table("", "steps", "bar", title=(rows.__doc__ or "").splitlines()[0])
         for row in rows(seeds):
