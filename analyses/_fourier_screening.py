@@ -59,7 +59,8 @@ def screen(
         if left.std() <= 1e-9 * values.std():
             break
         powers = player_powers(found, weights[1:], n)
-        strength = (made * expected(parents, powers) * left[:, None]).T @ (players * expected_share(powers))
+        children = made.T @ (left[:, None] * players * expected_share(powers))
+        strength = expected(parents, powers)[:, None] * children
         n_new = min(max(_FIRST, int((_GROWTH - 1) * len(found))), n_supports - len(found))
         new = _strongest(parents, strength.abs(), found, n_new)
         if not new:

@@ -124,7 +124,9 @@ def _found(
 def _fit(true: np.ndarray, left: np.ndarray, n_fitted: int, rng: np.random.Generator) -> Fit:
     """R² with its percentile interval over resampled coalitions."""
     n = len(true)
-    times = np.concatenate([np.full((1, n), 1.0), rng.multinomial(n, np.full(n, 1 / n), _RESAMPLES)]) / n
+    drawn = rng.integers(n, size=(_RESAMPLES, n)) + n * np.arange(_RESAMPLES)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=n * _RESAMPLES).reshape(_RESAMPLES, n)
+    times = np.concatenate([np.ones((1, n)), counts]) / n
     centred = true - true.mean()
     variance = times @ centred**2 - (times @ centred) ** 2
     unexplained = times @ left**2
