@@ -2,6 +2,8 @@ from . import analyses as analyses
 from . import hooks as hooks
 from . import probes as probes
 from . import worlds as worlds
+from ._report import report as report
+from ._report_result import Report as Report
 from .analyses import Checkpoints as Checkpoints
 from .analyses import ConceptCallback as ConceptCallback
 from .analyses import ConceptCard as ConceptCard
@@ -11,8 +13,10 @@ from .analyses import ConceptWatch as ConceptWatch
 from .analyses import Convexity as Convexity
 from .analyses import ConvexityPerformance as ConvexityPerformance
 from .analyses import DoseResponse as DoseResponse
+from .analyses import HelixDiagnostics as HelixDiagnostics
 from .analyses import IdentifiabilityReport as IdentifiabilityReport
 from .analyses import LearningTime as LearningTime
+from .analyses import NumberHelix as NumberHelix
 from .analyses import SignalLaw as SignalLaw
 from .analyses import SparseInteractions as SparseInteractions
 from .analyses import SteeringReport as SteeringReport
@@ -25,9 +29,13 @@ from .analyses import concept_signal as concept_signal
 from .analyses import convexity as convexity
 from .analyses import convexity_vs_performance as convexity_vs_performance
 from .analyses import dose_response as dose_response
+from .analyses import fit_number_helix as fit_number_helix
+from .analyses import helix_diagnostics as helix_diagnostics
+from .analyses import helix_shift as helix_shift
 from .analyses import identifiability as identifiability
 from .analyses import learning_time as learning_time
 from .analyses import mask_concept as mask_concept
+from .analyses import select_periods as select_periods
 from .analyses import signal_law as signal_law
 from .analyses import steering_report as steering_report
 from .analyses import trajectory as trajectory

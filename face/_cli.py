@@ -28,6 +28,16 @@ class ExtractorName(StrEnum):
     contrast_consistent = "contrast-consistent"
 
 
+class ReportExtractorName(StrEnum):
+    """The extractors of a report: those for classes, and one for numbers."""
+
+    mean_difference = "mean-difference"
+    logistic = "logistic"
+    linear_discriminant = "linear-discriminant"
+    leace = "leace"
+    ridge = "ridge"
+
+
 class ReadFrom(StrEnum):
     """What the command dynamics reads concepts in."""
 
@@ -303,6 +313,74 @@ def convexity(
 
     settings = Settings(kind, k, permutations, workers)
     run_convexity(model, data, out, Columns(text, label, group), sites.split(","), position, settings)
+
+
+@app.command()
+def report(
+    model: Model,
+    data: Annotated[str, typer.Option(help="A .csv or .jsonl file, or a built-in set: 'sentiment'.")],
+    out: Annotated[Path, typer.Option(help="The page; the concepts are saved in a folder beside it.")] = Path(
+        "report.html"
+    ),
+    text: Annotated[str, typer.Option(help="The column of the texts.")] = "text",
+    label: Annotated[str, typer.Option(help="The column of the labels.")] = "label",
+    group: Annotated[
+        str | None,
+        typer.Option(
+            help="The column of the groups, which folds never split (default: 'group' if it is there)."
+        ),
+    ] = None,
+    sites: Annotated[
+        str, typer.Option(help="Kinds or sites, with commas between: 'resid_post' is that of every layer.")
+    ] = "resid_post",
+    position: Annotated[
+        str, typer.Option(help="The token to read: 'last', 'first', 'mean', or an index from either end.")
+    ] = "last",
+    extractor: Annotated[
+        ReportExtractorName,
+        typer.Option(help="How a concept is made; 'ridge' is for labels that are numbers."),
+    ] = ReportExtractorName.mean_difference,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            help="The site to steer and to take apart (default: the good one nearest to half-way up)."
+        ),
+    ] = None,
+    towards: Annotated[
+        str | None, typer.Option(help="The class to move towards (default: the last one).")
+    ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="A text file with a prompt on each line (default: 12 texts of the data)."),
+    ] = None,
+    strengths: Annotated[
+        str, typer.Option(help="In standard deviations, with commas between: '-2,0,2'.")
+    ] = "-3,-2,-1,0,1,2,3",
+    tokens: Annotated[int, typer.Option(min=1, help="How many tokens to write.")] = 20,
+    directions: Annotated[int, typer.Option(min=19, help="How many random directions to compare with.")] = 20,
+    folds: Annotated[int, typer.Option(help="How many folds of held-out data.")] = 5,
+    sentences: Annotated[
+        int, typer.Option(min=0, help="How many texts to take apart into interactions between words.")
+    ] = 4,
+) -> None:
+    """Write one page that says where a concept is, how surely, and what steering it does and breaks."""
+    from conceptscope._report_command import Settings, run_report
+    from conceptscope._sweep_command import Columns
+
+    settings = Settings(
+        sites.split(","),
+        position,
+        extractor.value,
+        at,
+        towards,
+        prompts,
+        strengths,
+        tokens,
+        directions,
+        folds,
+        sentences,
+    )
+    run_report(model, data, out, Columns(text, label, group), settings)
 
 
 @app.command()

@@ -1,0 +1,102 @@
+"""Where the concept is: held-out scores at every site, beside the controls."""
+
+from __future__ import annotations
+
+from conceptscope._page._lines import Line, LineChart
+from conceptscope._page._words import between, numbers, paragraph, section, site_labels, small
+from conceptscope._report_result import Report
+from conceptscope.probes import ProbeSweep, ValueSweep
+from conceptscope.probes._probe_sweep import SiteScore
+from conceptscope.probes._result_html import table_html
+from conceptscope.probes._value_sweep import ValueScore
+
+_CAUTION = (
+    "That a probe reads a label at a layer says that it is there, not that the model uses it. The scores "
+    "hold for texts like these: a probe may read something else that goes along with the label in them. The "
+    "site that is best was found by looking at these scores, so its own is a little too high."
+)
+
+
+def where(made: Report) -> str:
+    """The section."""
+    found, at = made.sweep, made.concept.site
+    chosen = [score.site for score in found.scores].index(at)
+    lines, readings = _classes(found) if isinstance(found, ProbeSweep) else _values(found)
+    labels, title = site_labels([score.site for score in found.scores])
+    chart = LineChart(
+        about=f"{lines[0].name.capitalize()} by site",
+        at=range(len(labels)),
+        labels=labels,
+        title=title,
+        lines=lines,
+        readings=readings,
+        chosen=chosen,
+        also=(0.4, 1.0) if isinstance(found, ProbeSweep) else (0.0, 1.0),
+    )
+    groups = (
+        "" if found.n_groups == found.n_examples else f" in {found.n_groups} groups, which no fold splits"
+    )
+    how = (
+        f"At each site {made.settings['extractor']} was fitted {found.folds} times, each time without a fold "
+        f"of the {found.n_examples} texts{groups}, and tested on that fold. Shaded: 95 % intervals. Shuffled "
+        "labels and random directions, drawn with the activations' covariance, show what such a probe gets "
+        "where there is nothing to find."
+    )
+    table = numbers("All numbers", table_html("Held-out scores and controls.", found.to_frame()))
+    return section("where", "Where it is", paragraph(how), chart.html(), table, caution=_CAUTION)
+
+
+def _classes(found: ProbeSweep) -> tuple[list[Line], list[str]]:
+    scores = found.scores
+    lines = [
+        Line(
+            "accuracy, held out",
+            "own",
+            [one.accuracy for one in scores],
+            [one.accuracy_low for one in scores],
+            [one.accuracy_high for one in scores],
+        ),
+        Line("AUROC, held out", "second", [one.auroc for one in scores]),
+        Line("shuffled labels", "control", [one.shuffled for one in scores]),
+        Line("random directions", "random", [one.random_direction for one in scores]),
+    ]
+    return lines, [reading_of(one) for one in scores]
+
+
+def reading_of(one: SiteScore | ValueScore) -> str:
+    """The scores at a site in a line."""
+    return _class_reading(one) if isinstance(one, SiteScore) else _value_reading(one)
+
+
+def _class_reading(one: SiteScore) -> str:
+    return (
+        f"{one.site}: accuracy {between(one.accuracy, one.accuracy_low, one.accuracy_high)}, AUROC "
+        f"{between(one.auroc, one.auroc_low, one.auroc_high)}; shuffled labels {one.shuffled:.2f}, random "
+        f"directions {one.random_direction:.2f}, selectivity {one.selectivity:.2f}; {small(one.p_corrected)} "
+        "corrected for all sites"
+    )
+
+
+def _values(found: ValueSweep) -> tuple[list[Line], list[str]]:
+    scores = found.scores
+    lines = [
+        Line(
+            "R squared, held out",
+            "own",
+            [one.r2 for one in scores],
+            [one.r2_low for one in scores],
+            [one.r2_high for one in scores],
+        ),
+        Line("rank correlation, held out", "second", [one.spearman for one in scores]),
+        Line("shuffled labels", "control", [one.shuffled for one in scores]),
+        Line("random directions", "random", [one.random_direction for one in scores]),
+    ]
+    return lines, [reading_of(one) for one in scores]
+
+
+def _value_reading(one: ValueScore) -> str:
+    return (
+        f"{one.site}: R squared {between(one.r2, one.r2_low, one.r2_high)}, rank correlation "
+        f"{between(one.spearman, one.spearman_low, one.spearman_high)}; R squared with shuffled labels "
+        f"{one.shuffled:.2f}, along random directions {one.random_direction:.2f}"
+    )
