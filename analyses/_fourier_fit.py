@@ -21,7 +21,7 @@ from conceptscope.analyses._fourier_screening import (
 
 _PENALTIES = 16
 _SMALLEST = 1e-3
-_STEPS, _LOOK, _STILL = 100, 5, 1e-5
+_STEPS = 100
 _MASKS_PER_SUPPORT = 3
 _SHRINKAGES = (0.0, 0.5, 1.0)
 
@@ -119,17 +119,15 @@ class _Problem:
             yield penalty, weights
 
     def _lasso(self, penalty: float, start: Tensor, n_steps: int) -> Float64[Tensor, " support"]:
-        """Accelerated proximal gradient steps (FISTA), until they move nothing."""
+        """Accelerated proximal gradient steps (FISTA)."""
         reach = float(torch.linalg.matrix_norm(self._gram, 1))
         weights, ahead, momentum = start, start, 1.0
-        for step in range(1, n_steps + 1):
+        for _ in range(n_steps):
             moved = ahead - (self._gram @ ahead - self._target) / reach
             new = torch.nn.functional.softshrink(moved, penalty / reach)
             following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
             ahead = new + (momentum - 1) / following * (new - weights)
-            moving, weights, momentum = new - weights, new, following
-            if step % _LOOK == 0 and moving.abs().max() <= _STILL * weights.abs().max():
-                break
+            weights, momentum = new, following
         return weights
 
     def _free(self, lasso: Float64[Tensor, " support"]) -> Float64[Tensor, " support"]:
