@@ -11,7 +11,6 @@ from conceptscope._report_result import Report
 from conceptscope.analyses import DoseResponse
 from conceptscope.analyses._dose_result import Dose
 from conceptscope.analyses._prompt_bootstrap import Estimate
-from conceptscope.probes._result_html import table_html
 
 _CAUTION = (
     "The effect is on the next tokens that are named, after these prompts, at this site; another site or "
@@ -34,7 +33,7 @@ def steering(made: Report) -> str:
         "the untouched model's text from that model's own. Shaded: 95 % intervals over prompts, and the "
         "range of 95 % of random directions that move each token as far."
     )
-    table = numbers("All numbers", table_html("Changes from the untouched model.", found.to_frame()))
+    table = numbers("All numbers", found._repr_html_())
     charts = f'<div class="pair">{_effect(found, chosen)}{_harm(found, chosen)}</div>'
     return section("steering", title, paragraph(how), charts, _texts(made, chosen), table, caution=_CAUTION)
 
