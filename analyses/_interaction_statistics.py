@@ -37,7 +37,8 @@ def interaction_statistics(
     - monotone: the share of texts whose mean gain never falls as players are added; degree: the third
       condition's p
     - transfer(k): the share of a text's salient interactions that are among the k most frequent ones of the
-      OTHER texts (the paper counts the text itself too, which favours small samples)
+      OTHER texts (the paper counts the text itself too, which favours small samples); of equally frequent
+      ones the first by kind and name
     - discrimination: the share of salient interactions, among those that other texts have too, whose sign is
       that of most of these; .5 is chance
     - unfaithfulness: the squared error of the values rebuilt from salient interactions alone, over the
@@ -118,7 +119,7 @@ def _transfers(salient: Sequence[dict[Key, float]], k: int) -> list[float | None
     found: list[float | None] = []
     for one in salient:
         others = counts - Counter(one.keys())
-        frequent = {key for key, _ in sorted(others.items(), key=lambda item: (-item[1], str(item[0])))[:k]}
+        frequent = set(sorted(others, key=lambda key: (-others[key], key[0], sorted(key[1])))[:k])
         found.append(len(frequent & one.keys()) / len(one) if one else None)
     return found
 

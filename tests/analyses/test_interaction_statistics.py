@@ -45,6 +45,12 @@ def test_transfer_counts_the_other_texts_only():
     assert statistics(one, three, largest=(5,))["transfer(5)"].value == 0
 
 
+def test_of_equally_frequent_interactions_the_first_by_name_count():
+    pairs = [game({0b011: 1.0}, (last, first, "-")) for last, first in ("za", "yb", "xc", "wd", "ve", "uf")]
+    found = [statistics(one, *pairs, largest=(3,))["transfer(3)"].value for one in pairs]
+    assert found == pytest.approx([2 / 7, 2 / 7, 2 / 7, 0, 0, 0])  # text and copy, of the first three
+
+
 def test_players_are_told_by_their_words():
     found = statistics(game({0b011: 1.0}), game({0b110: 1.0}, ("x", "B", "A")), largest=(1,))
     assert found["transfer(1)"].value == 1
