@@ -14,6 +14,7 @@ from conceptscope.analyses._dose_response import dose_response
 from conceptscope.analyses._dose_result import DoseResponse
 from conceptscope.analyses._effects import Effect
 from conceptscope.analyses._formula_result import Formula
+from conceptscope.analyses._helix_check import ShiftCheck, check_helix_shift
 from conceptscope.analyses._helix_diagnostics import HelixDiagnostics, helix_diagnostics
 from conceptscope.analyses._helix_periods import select_periods
 from conceptscope.analyses._helix_result import NumberHelix
@@ -31,6 +32,7 @@ from conceptscope.analyses._learned_baseline import learned_baseline
 from conceptscope.analyses._mask_concept import mask_concept
 from conceptscope.analyses._match_terms import match_terms
 from conceptscope.analyses._number_helix import fit_number_helix
+from conceptscope.analyses._number_texts import number_examples
 from conceptscope.analyses._overprompt import overprompt, repeat_spans
 from conceptscope.analyses._patch_module import patch_module
 from conceptscope.analyses._readout import ReadoutContributions, readout_contributions
@@ -81,6 +83,7 @@ __all__ = [
     "NumberHelix",
     "Promptable",
     "ReadoutContributions",
+    "ShiftCheck",
     "SignalLaw",
     "Similarity",
     "SparseInteractions",
@@ -90,6 +93,7 @@ __all__ = [
     "Topography",
     "Trajectory",
     "calibrate",
+    "check_helix_shift",
     "checkpoints",
     "concept_card",
     "concept_recovery",
@@ -109,6 +113,7 @@ __all__ = [
     "learning_time",
     "mask_concept",
     "match_terms",
+    "number_examples",
     "overprompt",
     "patch_module",
     "plot_interaction_graph",

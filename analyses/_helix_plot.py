@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from conceptscope.probes._axes import BLUE, GREY, ORANGE, given_or_new, legend_beside
+from conceptscope.probes._axes import BLUE, GREY, ORANGE, given_or_new, legend_beside, site_axis
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
 
+    from conceptscope.analyses._helix_check import ShiftCheck
     from conceptscope.analyses._helix_diagnostics import HelixDiagnostics
     from conceptscope.analyses._helix_result import NumberHelix
 
@@ -65,4 +68,37 @@ def plot_spectrum(found: HelixDiagnostics, ax: Axes | None) -> Axes:
     ax.set_ylim(0)
     ax.grid(alpha=0.3)
     legend_beside(ax)
+    return ax
+
+
+def plot_sites(found: Sequence[NumberHelix], ax: Axes | None) -> Axes:
+    """The held-out R2 of each basis and control, site by site."""
+    ax = given_or_new(ax)
+    at = site_axis(ax, [one.site for one in found])
+    for score in found[0].scores:
+        known = [one[score.name] for one in found]
+        errors = [_NORMAL * other.se for other in known]
+        style = "--" if score.name in ("pca", "shuffled") else "-"
+        ax.errorbar(
+            at, [other.cv_r2 for other in known], errors, linestyle=style, marker="o", label=score.name
+        )
+    ax.set_ylabel("R2 of held-out numbers")
+    ax.set_ylim(-0.2, 1.02)
+    ax.grid(axis="y", alpha=0.3)
+    legend_beside(ax)
+    return ax
+
+
+def plot_shifts(found: ShiftCheck, ax: Axes | None) -> Axes:
+    """The share of sums that each step moves, with its 95 % interval."""
+    ax = given_or_new(ax)
+    at = np.arange(len(found.scores))
+    shares = np.array([score.moved for score in found.scores])
+    ends = np.array([[score.low, score.high] for score in found.scores]).T
+    ax.bar(at, shares, yerr=np.abs(ends - shares), width=0.6, color=BLUE, alpha=0.8, capsize=3)
+    ax.set_xticks(at, [score.name for score in found.scores])
+    ax.set_ylim(0, 1.02)
+    ax.set_ylabel("sums with the other number")
+    ax.set_title(str(found.site))
+    ax.grid(axis="y", alpha=0.3)
     return ax

@@ -93,26 +93,29 @@ class NumberHelix:
     def predict(self, numbers: Any, basis: str = "helix") -> Float[Tensor, "number d"]:
         """The activations that a basis gives to numbers, in float64.
 
-        basis: "helix", "circles", "line" or "polynomial".
+        basis: "helix", "circles", "line" or "polynomial"; "means" are those of the numbers themselves.
 
         Raises:
             KeyError: no such basis.
             TypeError: numbers that are not whole.
-            ValueError: numbers outside those that were fitted, or between their steps.
+            ValueError: numbers that were not fitted.
         """
-        if basis not in self.fitted:
-            raise KeyError(f"no basis {basis!r} to predict with: there are {', '.join(self.fitted)}")
+        if basis not in self.fitted and basis != "means":
+            raise KeyError(f"no basis {basis!r} to predict with: there are {', '.join(self.fitted)}, means")
         wanted = whole_numbers(numbers)
-        step = int(np.gcd.reduce(np.diff(self.numbers)))
-        low, high = self.numbers[0], self.numbers[-1]
-        for number in wanted.tolist():
-            if not low <= number <= high or (number - low) % step:
-                raise ValueError(
-                    f"{number} is not among the numbers {low}, {low + step}, ... {high} that were fitted: "
-                    "take one of these, or fit more"
-                )
+        rows = [self._row(number) for number in wanted.tolist()]
+        if basis == "means":
+            return self.mean + torch.from_numpy(self.coordinates[rows] @ self.directions)
         found = self.fitted[basis]
         return self.mean + torch.from_numpy(found.basis.columns(wanted) @ found.coefficients)
+
+    def _row(self, number: int) -> int:
+        if number not in self.numbers:
+            raise ValueError(
+                f"{number} is not among the {len(self.numbers)} numbers from {self.numbers[0]} to "
+                f"{self.numbers[-1]} that were fitted: take one of these, or fit more"
+            )
+        return self.numbers.index(number)
 
     def to_frame(self) -> pd.DataFrame:
         """One row a basis or control: n_coefficients, r2, cv_r2 and its se."""

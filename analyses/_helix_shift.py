@@ -28,8 +28,9 @@ def helix_shift(
     """Move activations from number a to number b along the helix: h + C (B(b) - B(a)).
 
     a, b: a number, or one for each prompt in their order.
-    basis: "polynomial", "line" and "circles" are controls, from b's point of that basis to a's; the step is
-        brought to the length of the helix's, so that only the direction differs.
+    basis: "polynomial", "line" and "circles" are controls, from a's point of that basis to b's; the step is
+        brought to the length of the helix's, so that only the direction differs. "means" moves from one
+        number's mean activation to the other's, as far as that is.
     positions: where the number was read when the helix was fitted: the last token of the number.
     force: allows another model.
 
@@ -58,7 +59,7 @@ def helix_shift(
 
 
 def number_steps(helix: NumberHelix, a: Any, b: Any, basis: str) -> Float[Tensor, "example d"]:
-    """The steps from each a to its b along a basis, as long as those along the helix.
+    """The steps from each a to its b along a basis, as long as those along the helix; those of means as is.
 
     Raises:
         ValueError: as many of a as of b are needed.
@@ -66,10 +67,10 @@ def number_steps(helix: NumberHelix, a: Any, b: Any, basis: str) -> Float[Tensor
     first, last = (whole_numbers(np.atleast_1d(value)) for value in (a, b))
     if len(first) != len(last) and 1 not in (len(first), len(last)):
         raise ValueError(f"{len(first)} numbers to move from and {len(last)} to move to: give one each")
-    own = helix.predict(last) - helix.predict(first)
-    if basis == "helix":
-        return own
     other = helix.predict(last, basis) - helix.predict(first, basis)
+    if basis in ("helix", "means"):
+        return other
+    own = helix.predict(last) - helix.predict(first)
     lengths: Tensor = torch.linalg.vector_norm(other, dim=1, keepdim=True)
     wanted: Tensor = torch.linalg.vector_norm(own, dim=1, keepdim=True)
     return other * torch.where(lengths > 0, wanted / lengths, 0)

@@ -17,11 +17,13 @@ from .analyses import HelixDiagnostics as HelixDiagnostics
 from .analyses import IdentifiabilityReport as IdentifiabilityReport
 from .analyses import LearningTime as LearningTime
 from .analyses import NumberHelix as NumberHelix
+from .analyses import ShiftCheck as ShiftCheck
 from .analyses import SignalLaw as SignalLaw
 from .analyses import SparseInteractions as SparseInteractions
 from .analyses import SteeringReport as SteeringReport
 from .analyses import Trajectory as Trajectory
 from .analyses import calibrate as calibrate
+from .analyses import check_helix_shift as check_helix_shift
 from .analyses import checkpoints as checkpoints
 from .analyses import concept_card as concept_card
 from .analyses import concept_recovery as concept_recovery
@@ -35,6 +37,7 @@ from .analyses import helix_shift as helix_shift
 from .analyses import identifiability as identifiability
 from .analyses import learning_time as learning_time
 from .analyses import mask_concept as mask_concept
+from .analyses import number_examples as number_examples
 from .analyses import select_periods as select_periods
 from .analyses import signal_law as signal_law
 from .analyses import steering_report as steering_report

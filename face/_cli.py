@@ -384,6 +384,35 @@ def report(
 
 
 @app.command()
+def numbers(
+    model: Model,
+    out: Annotated[
+        Path, typer.Option(help="The folder for numbers.csv, periods.csv, numbers.png and plane.png.")
+    ],
+    low: Annotated[int, typer.Option(help="The least number.")] = 0,
+    high: Annotated[int, typer.Option(help="The greatest number.")] = 99,
+    periods: Annotated[
+        str, typer.Option(help="The periods of the helix, with commas between.")
+    ] = "2,5,10,100",
+    text: Annotated[
+        list[str] | None,
+        typer.Option(help="A text with {} for the number; once for each (default: five short ones)."),
+    ] = None,
+    sites: Annotated[
+        str, typer.Option(help="Kinds or sites, with commas between: 'resid_post' is that of every layer.")
+    ] = "resid_post",
+    sums: Annotated[
+        str | None,
+        typer.Option(help="Move numbers in sums such as '{a} plus {b} is', and see what the model answers."),
+    ] = None,
+) -> None:
+    """Tell whether a model's numbers lie on a line, a curve or a helix, with controls."""
+    from conceptscope._numbers_command import Settings, run_numbers
+
+    run_numbers(model, out, sites.split(","), Settings(low, high, periods, text or (), sums))
+
+
+@app.command()
 def sites(model: Model) -> None:
     """List the sites of a model: the places where its activations can be read and changed."""
     from conceptscope._sites_command import run_sites
