@@ -104,7 +104,8 @@ class Examples:
         """Examples from a CSV file with a header, one example a row.
 
         A column that is not named is looked for as "label", "group" and "pair" and left out if it is not
-        there. A column of numbers (other than the texts) is read as numbers.
+        there. A column of numbers (other than the texts) is read as numbers. Semicolons or tabs may stand
+        for the commas; rows with nothing in them are left out.
 
         Raises:
             FileNotFoundError: no such file.

@@ -23,7 +23,8 @@ def read_csv(path: str | Path, text: str) -> dict[str, list[Any]]:
 def csv_rows(path: str | Path, text: str) -> Iterator[dict[str, Any]]:
     """The rows of a CSV file with a header: empty entries become None, and numbers in all rows numbers.
 
-    It is read twice, so that a column is of one kind however many rows there are.
+    Semicolons or tabs may stand for the commas; rows with nothing in them are left out. The file is read
+    twice, so that a column is of one kind however many rows there are.
     text: the column that stays as it is.
 
     Raises:
@@ -45,18 +46,26 @@ def _csv(path: str | Path) -> Iterator[dict[str, str]]:
     number, broken = 0, f"{path} is not a CSV file with a header and at least one row"
     try:
         with _existing(path).open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
+            reader = csv.reader(file, delimiter=_delimiter(file.readline()))
+            file.seek(0)
             header = next(reader, [])
-            for number, row in enumerate(filter(None, reader), start=1):
+            for number, row in enumerate(filter(any, reader), start=1):
                 if len(row) != len(header):
                     raise ValueError(f"{path}: row {number} has {len(row)} entries for {len(header)} columns")
                 yield dict(zip(header, row, strict=True))
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a UTF-8 text file") from error
+        raise ValueError(
+            f"{path} is not a UTF-8 text file: save it as one, in a spreadsheet as 'CSV UTF-8'"
+        ) from error
     except csv.Error as error:
         raise ValueError(broken) from error
     if not number:
         raise ValueError(f"{path} has a header but no rows" if header else broken)
+
+
+def _delimiter(header: str) -> str:
+    """A comma, or what spreadsheets of some countries and databases write in its place."""
+    return next((one for one in ",;\t" if len(next(csv.reader([header], delimiter=one), [])) > 1), ",")
 
 
 def _entry(value: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -49,13 +50,17 @@ def _check_enough(codes: Any, cluster: Any, classes: Sequence[Any], folds: int) 
         raise ValueError(
             "all examples belong to one group, so none can be held out: give finer groups, or groups=None"
         )
-    unit = "examples" if n_clusters == len(cluster) else "groups or pairs"
     found = {label: len(np.unique(cluster[codes == code])) for code, label in enumerate(classes)}
     rare = min(found, key=lambda label: found[label])
     if found[rare] >= folds:
         return
+    one, more = (
+        ("example", "examples") if n_clusters == len(cluster) else ("group or pair", "groups or pairs")
+    )
+    unit = one if found[rare] == 1 else more
     few = f"class {rare!r} has {found[rare]} {unit} for {folds} folds"
-    if len(classes) > len(cluster) / 4:
+    numbers = all(isinstance(label, Real) and not isinstance(label, bool) for label in classes)
+    if numbers and len(classes) > len(cluster) / 4:
         raise ValueError(f"{few}: {len(classes)} classes look like numbers, for which there is Ridge()")
     if found[rare] < 2:
         raise ValueError(f"{few}: add examples of it in other groups, or leave it out")

@@ -149,6 +149,20 @@ def test_csv_with_other_names_and_numbers(tmp_path: Path) -> None:
     assert Examples.from_csv(path).labels == ["01", "2"]
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_csv_as_spreadsheets_write_it(tmp_path: Path, delimiter: str) -> None:
+    rows = ["text,label", '"one, two",x', ",", '"two\nlines; and more",y', ",", ""]
+    content = "\r\n".join(rows)
+    plain = Examples.from_csv(csv_file(tmp_path, content))
+    assert (plain.texts, plain.labels) == (["one, two", "two\nlines; and more"], ["x", "y"])
+    other = Examples.from_csv(
+        csv_file(tmp_path, f"\ufefftext{delimiter}label\r\na, b{delimiter}x\r\n{delimiter}\r\n")
+    )
+    assert (other.texts, other.labels) == (["a, b"], ["x"])
+    quoted = f'"a{delimiter}b",label\nc,x\n'
+    assert Examples.from_csv(csv_file(tmp_path, quoted), text=f"a{delimiter}b").texts == ["c"]
+
+
 @pytest.mark.parametrize(
     ("content", "columns", "message"),
     [

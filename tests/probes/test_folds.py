@@ -36,14 +36,19 @@ def test_pairs_stay_together_and_balanced() -> None:
         ([0, 1] * 5, [0] * 10, 2, "all examples belong to one group"),
         ([0, 1] * 5, range(10), 1, "at least two folds are needed"),
         ([0] * 17 + [1] * 3, range(20), 5, "class 'b' has 3 examples for 5 folds: use folds=3 or fewer"),
-        ([0] * 19 + [1], range(20), 5, "class 'b' has 1 examples for 5 folds: add examples of it"),
+        ([0] * 19 + [1], range(20), 5, "class 'b' has 1 example for 5 folds: add examples of it"),
         ([0, 1] * 10, [0, 1, 2, 3] * 5, 5, "class 'a' has 2 groups or pairs for 5 folds: use folds=2"),
-        ([0, 0, 0, 1] * 5, [0, 1, 2, 3] * 5, 2, "class 'b' has 1 groups or pairs"),
+        ([0, 0, 0, 1] * 5, [0, 1, 2, 3] * 5, 2, "class 'b' has 1 group or pair"),
     ],
 )
 def test_refuses(codes: list[int], cluster: list[int], folds: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         assign_folds(np.array(codes), np.array(cluster), "ab", folds, seed=0)
+
+
+def test_few_examples_of_words_are_no_numbers() -> None:
+    with pytest.raises(ValueError, match=r"class 'b' has 1 example for 5 folds: add examples"):
+        assign_folds(np.array([0, 0, 1]), np.arange(3), "ab", 5, seed=0)
 
 
 def test_refuses_numbers_as_classes() -> None:

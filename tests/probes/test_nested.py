@@ -102,7 +102,7 @@ def test_says_what_was_chosen(layers: Layers) -> None:
 def test_refuses(layers: Layers) -> None:
     acts = layers([2.0], 12)
     rare = acts.with_labels(["a"] * 11 + ["b"])
-    with pytest.raises(ValueError, match="class 'b' has 1 examples for 2 folds: add examples of it"):
+    with pytest.raises(ValueError, match="class 'b' has 1 example for 2 folds: add examples of it"):
         Logistic(C=[0.1, 1.0]).fit(rare)
     for strengths in ([], [1.0, 0.0], [1.0, -1.0], [float("nan")]):
         with pytest.raises(ValueError, match="C and max_iter must be positive"):
