@@ -276,7 +276,7 @@ def test_refusals(run: cs.Checkpoints, concepts: dict[str, cs.Examples]) -> None
     assert "there are no concepts" in refused(run, {})
     assert "'x' have no labels" in refused(run, {"x": bare})
     assert "all examples of 'x' are labelled 'a'" in refused(run, {"x": cs.Examples(["a", "b"], ["a", "a"])})
-    assert "the examples of 'x': class 'a' has 1 examples" in refused(
+    assert "the examples of 'x': class 'a' has 1 example" in refused(
         run, {"x": cs.Examples(["dog", "cat"], ["a", "b"])}
     )
     assert "prompts= is a mapping" in refused(run, tense, prompts=["the dog"])
