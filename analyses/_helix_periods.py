@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,7 +29,10 @@ def select_periods(
     gain: float = 0.005,
     generator: int | torch.Generator = 0,
 ) -> tuple[float, ...]:
-    """The periods that predict held-out numbers, least first; the best next one is taken while it helps.
+    """The periods that predict held-out numbers, least first.
+
+    The best next one is taken while it helps; then each is chosen again beside the others, until the
+    prediction gets no better. Long periods are told apart only where there is little noise: 99 from 100.
 
     numbers: whole, one for each row; by default the labels. Rows of one number are averaged.
     candidates: by default all whole periods that the numbers can tell.
@@ -56,21 +60,48 @@ def select_periods(
     means = NumberMeans.of(activations, numbers, site, pca)
     offered = means.default_periods() if candidates is None else means.checked_periods(candidates)
     held_out = HeldOut.of(means, number_folds(len(means.numbers), folds, numpy_generator(generator)))
-    degree = int(linear)
-    chosen: list[float] = []
-    best = held_out.r2(held_out.errors(Basis.of(means, degree)))
-    while True:
-        tried = {
-            period: held_out.r2(held_out.errors(basis))
-            for period in offered
-            if period not in chosen
-            and _determined(basis := Basis.of(means, degree, [*chosen, period]), held_out)
-        }
-        if not tried or max(tried.values()) < best + gain:
-            return tuple(sorted(chosen))
-        chosen.append(max(tried, key=lambda period: tried[period]))
-        best = tried[chosen[-1]]
+    return _Search(held_out, offered, int(linear), gain).periods()
 
 
-def _determined(basis: Basis, held_out: HeldOut) -> bool:
-    return basis.size <= fewest_trained(held_out.fold)
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """Periods one after the other, and each again once the others are known."""
+
+    held_out: HeldOut
+    offered: tuple[float, ...]
+    degree: int
+    gain: float
+
+    def periods(self) -> tuple[float, ...]:
+        chosen = self.added(())
+        while True:
+            better = self.added(self.exchanged(chosen))
+            if self.r2(better) <= self.r2(chosen):
+                return tuple(sorted(chosen))
+            chosen = better
+
+    def added(self, chosen: tuple[float, ...]) -> tuple[float, ...]:
+        """With the best next one, for as long as it adds enough."""
+        while True:
+            more = self.best(chosen)
+            if self.r2(more) < self.r2(chosen) + self.gain:
+                return chosen
+            chosen = more
+
+    def exchanged(self, chosen: tuple[float, ...]) -> tuple[float, ...]:
+        """Each in turn for the best beside the others: the first were found among waves as yet unknown."""
+        for period in chosen:
+            chosen = self.best(tuple(other for other in chosen if other != period))
+        return chosen
+
+    def best(self, chosen: tuple[float, ...]) -> tuple[float, ...]:
+        """With the period that adds most; as they are where there is none left."""
+        others = [(*chosen, period) for period in self.offered if period not in chosen]
+        return max(others, key=self.r2, default=chosen)
+
+    def r2(self, periods: tuple[float, ...]) -> float:
+        """Of held-out numbers; minus infinity where they do not determine so many coefficients."""
+        basis = Basis.of(self.held_out.means, self.degree, sorted(periods))
+        if basis.size > fewest_trained(self.held_out.fold):
+            return -math.inf
+        return self.held_out.r2(self.held_out.errors(basis))

@@ -34,7 +34,8 @@ KEY = (
 )
 SUMS_KEY = (
     "Sums in which the model takes the first number for the other one after it was moved to the other's: "
-    "by the difference of their means, along the helix, or along a control as far as along the helix."
+    "by the difference of their means, along the helix, or along a control as far as along the helix. Where "
+    "means move nothing, the model does not look there again, and the site tells nothing."
 )
 
 
