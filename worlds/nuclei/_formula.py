@@ -76,6 +76,7 @@ def fit_mass_formula(data: Nuclides, names: Sequence[str] = SEMI_EMPIRICAL) -> M
         KeyError: an unknown term.
         ValueError: fewer nuclides than terms, or no terms.
 
+    >>> from conceptscope.worlds.nuclei import nuclides
     >>> fit_mass_formula(nuclides()).rms < 3.2
     True
     """
