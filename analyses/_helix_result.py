@@ -28,7 +28,8 @@ class NumberHelix:
     """See `fit_number_helix`.
 
     scores: helix, circles (without the line), line, polynomial (of as many coefficients as the helix), pca
-    (as many dimensions), shuffled (the helix on shuffled numbers, mean). clocks: each period on its own.
+    (as many dimensions), shuffled (the helix on shuffled numbers, mean). clocks: each period on its own;
+    beyond: the held-out R2 of the polynomial and all periods that come twice.
     p: the share of shuffles (and one more) that any basis predicts as well. readout: the held-out R2 of
     ridge regression from the activations to the number, which is high on a bent path, too. kept: the share
     of variance in the principal components; between: the share of the rows' that lies between numbers.
@@ -41,6 +42,7 @@ class NumberHelix:
     linear: bool
     scores: tuple[BasisScore, ...]
     clocks: tuple[Clock, ...]
+    beyond: float
     p: float
     readout: float
     kept: float

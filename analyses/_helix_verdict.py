@@ -99,7 +99,7 @@ def _with_clocks(found: NumberHelix, held: list[Clock]) -> Shape:
 
 
 def _named(found: NumberHelix, held: list[Clock]) -> tuple[str, str]:
-    if found.settings["beyond"] > found["helix"].cv_r2 + _BENT:
+    if found.beyond > found["helix"].cv_r2 + _BENT:
         return "curve with a clock", "A curve with a clock"
     if not any(clock.round for clock in held):
         return "wave", "A wave"

@@ -94,6 +94,7 @@ def fit_number_helix(
         linear=linear,
         scores=(*scores, _components(held_out, k - 1), shuffled),
         clocks=clocks,
+        beyond=beyond,
         p=p,
         readout=_readout(held_out),
         kept=means.kept,
@@ -102,7 +103,7 @@ def fit_number_helix(
         fitted={name: FittedBasis.of(means, basis) for name, basis in bases.items()},
         coordinates=means.coordinates,
         directions=means.directions,
-        settings={"pca": pca, "folds": folds, "shuffles": shuffles, "beyond": beyond},
+        settings={"pca": pca, "folds": folds, "shuffles": shuffles},
         source=means.source,
         generator_state=state,
     )
