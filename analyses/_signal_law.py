@@ -12,6 +12,7 @@ from conceptscope.analyses._trajectory_times import LearningTime
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,6 +47,8 @@ class SignalLaw:
         ax.plot(ends, [self.time(end) for end in ends], color=ORANGE, label=label)
         ax.plot(self.signals, self.times, "o", color=BLUE)
         ax.set(xscale="log", yscale="log", xlabel="concept signal", ylabel="steps until it is learned")
+        for axis, values in ((ax.xaxis, self.signals), (ax.yaxis, self.times)):
+            _plain_ticks(axis, values)
         ax.legend(frameon=False)
         return ax
 
@@ -55,6 +58,16 @@ class SignalLaw:
             f"SignalLaw(slope {self.slope:.3g} [{self.low:.3g}, {self.high:.3g}], r {self.r:.3f}, "
             f"{len(self.signals)} concepts{never})"
         )
+
+
+def _plain_ticks(axis: Axis, values: Sequence[float]) -> None:
+    """Ticks with plain numbers on a logarithmic axis, also where the values are within one decade."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+    wide = max(values) > 4 * min(values)
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if wide else MaxNLocator(5))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter("{x:g}")
 
 
 def signal_law(

@@ -65,3 +65,14 @@ def test_refusals() -> None:
         cs.signal_law([1, 2, 3], [1, 0, 3])
     with pytest.raises(ValueError, match="all signals are 1: a slope needs different ones"):
         cs.signal_law([1, 1, 1], [1, 2, 3])
+
+
+@pytest.mark.parametrize("times", [[600.0, 700.0, 900.0], [20.0, 200.0, 2000.0]])
+def test_the_picture_has_plain_numbers_at_its_ticks(times: list[float]) -> None:
+    ax = cs.signal_law([0.8, 0.7, 0.6], times).plot()
+    ax.figure.canvas.draw()
+    for axis in (ax.xaxis, ax.yaxis):
+        labels = [label.get_text() for label in axis.get_ticklabels()]
+        assert len(labels) >= 3
+        assert [f"{float(label):g}" for label in labels] == labels
+    assert not ax.get_xticklabels(minor=True)
