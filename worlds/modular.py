@@ -80,7 +80,7 @@ def train(
     *,
     steps: int = 4000,
     width: int = 128,
-    spread: float = 0.1,
+    spread: float = 0.15,
     share: float = 0.9,
     generator: int = 0,
 ) -> ModularRun:
