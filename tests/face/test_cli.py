@@ -10,7 +10,19 @@ from conceptscope._cli import main
 
 Start = Callable[..., "subprocess.Popen[str]"]
 Run = Callable[..., str]
-COMMANDS = ("tour", "sweep", "capture", "steer", "dose", "interact", "dynamics", "convexity", "numbers", "sites")
+COMMANDS = (
+    "tour",
+    "sweep",
+    "capture",
+    "steer",
+    "dose",
+    "interact",
+    "dynamics",
+    "convexity",
+    "numbers",
+    "report",
+    "sites",
+)
 
 
 def test_the_entry_point_is_installed() -> None:
