@@ -31,8 +31,13 @@ def test_powers_are_shares_of_the_variance() -> None:
     torch.testing.assert_close(found, torch.tensor([0, 0, 0.8, 0, 0, 0.2]), atol=1e-6, rtol=0)
 
 
-def test_a_short_training_learns_its_sums_and_is_the_same_again() -> None:
-    first, second = (modular.train(7, steps=400, width=32) for _ in range(2))
+@pytest.fixture(scope="module")
+def run() -> modular.ModularRun:
+    return modular.train(7, steps=250, width=32)
+
+
+def test_a_short_training_learns_its_sums_and_is_the_same_again(run: modular.ModularRun) -> None:
+    first, second = run, modular.train(7, steps=250, width=32)
     right = first.answers() == first.sums
     assert right[first.trained].double().mean() > 0.95
     assert torch.equal(first.model.embedding, second.model.embedding)
@@ -40,8 +45,7 @@ def test_a_short_training_learns_its_sums_and_is_the_same_again() -> None:
     assert 0 <= first.accuracy <= 1
 
 
-def test_answers_take_other_embeddings_for_either_number() -> None:
-    run = modular.train(7, steps=400, width=32)
+def test_answers_take_other_embeddings_for_either_number(run: modular.ModularRun) -> None:
     table = run.model.embedding
     moved = run.answers(table.roll(-2, 0)).view(7, 7)
     assert torch.equal(moved, run.answers().view(7, 7).roll(-2, 0))

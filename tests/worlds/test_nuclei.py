@@ -13,7 +13,8 @@ from conceptscope.worlds import nuclei
 
 KNOWN = nuclei.nuclides(above=-1)
 HEAVY = nuclei.nuclides()
-SMALL = nuclei.Recipe(width=32, steps=300)
+SMALL = nuclei.Recipe(width=32, steps=200)
+ONE_STEP = nuclei.Recipe(width=8, steps=1)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_a_short_training_learns_and_is_the_same_again() -> None:
     first, second = (nuclei.train(HEAVY, recipe=SMALL, generator=3) for _ in range(2))
     assert first.rms() < 0.05 * float(HEAVY.binding.std())
     assert torch.equal(first.predictions(), second.predictions())
-    assert not torch.equal(first.trained, nuclei.train(HEAVY, recipe=SMALL, generator=4).trained)
+    assert not torch.equal(first.trained, nuclei.train(HEAVY, recipe=ONE_STEP, generator=4).trained)
     assert int((~first.trained).sum()) == round(0.1 * len(HEAVY))
     assert first.rms(held_out=True) < 0.2 * float(HEAVY.binding.std())
 
@@ -127,7 +128,7 @@ def test_a_readout_and_the_hidden_state_are_the_model() -> None:
 
 
 def test_numbers_that_training_saw_have_embeddings() -> None:
-    run = nuclei.train(HEAVY, recipe=nuclei.Recipe(width=16, steps=1))
+    run = nuclei.train(HEAVY, recipe=ONE_STEP)
     numbers, rows = run.embedding("n")
     assert set(numbers.tolist()) == set(HEAVY.n[run.trained].tolist())
     assert torch.equal(rows[5], run.model.embedding("n")[numbers[5]])
@@ -154,7 +155,7 @@ def test_refusals() -> None:
         nuclei.train(HEAVY, ["radius"])
     with pytest.raises(ValueError, match="held_out must be a share"):
         nuclei.train(HEAVY, held_out=1.0)
-    run = nuclei.train(HEAVY, recipe=nuclei.Recipe(width=8, steps=1), held_out=0.0)
+    run = nuclei.train(HEAVY, recipe=ONE_STEP, held_out=0.0)
     with pytest.raises(ValueError, match="no nuclides were held out"):
         run.rms(held_out=True)
     with pytest.raises(ValueError, match="this model has not learned 'alpha', but binding"):
