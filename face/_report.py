@@ -16,6 +16,7 @@ from conceptscope.hooks._prompts import Text
 from conceptscope.hooks._whole_file import whole_file
 from conceptscope.probes import Extractor, MeanDifference
 
+_NEAREST = "the one nearest to half-way up among those that are not surely below the best"
 STRENGTHS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 
 
@@ -66,7 +67,8 @@ def report(
     >>> import conceptscope as cs
     >>> model, data = cs.load_model("tinyworld"), cs.load_examples("tinyworld/sentiment")[:60]
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     made = cs.report(model, data, f"{folder}/page.html", strengths=[0, 2], sentences=1)
+    ...     page = f"{folder}/page.html"
+    ...     made = cs.report(model, data, page, strengths=[0, 2], max_new_tokens=2, sentences=1)
     ...     sorted(path.name for path in made.page.parent.iterdir())
     ['page-concepts', 'page.html']
     """
@@ -147,5 +149,5 @@ def _measured(
         prompts=asked,
         sentences=plan.taken_apart(concept),
         left_out=plan.left_out,
-        settings=plan.settings,
+        settings={**plan.settings, "site": _NEAREST if site is None else "the one that was asked for"},
     )

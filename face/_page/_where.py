@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from conceptscope._page._lines import Line, LineChart
 from conceptscope._page._words import between, numbers, paragraph, section, site_labels, small
 from conceptscope._report_result import Report
@@ -40,27 +42,35 @@ def where(made: Report) -> str:
         f"At each site {made.settings['extractor']} was fitted {found.folds} times, each time without a fold "
         f"of the {found.n_examples} texts{groups}, and tested on that fold. Shaded: 95 % intervals. Shuffled "
         "labels and random directions, drawn with the activations' covariance, show what such a probe gets "
-        "where there is nothing to find."
+        f"where there is nothing to find. What follows is about {at}, {made.settings['site']}."
     )
     table = numbers("All numbers", table_html("Held-out scores and controls.", found.to_frame()))
     return section("where", "Where it is", paragraph(how), chart.html(), table, caution=_CAUTION)
 
 
 def _classes(found: ProbeSweep) -> tuple[list[Line], list[str]]:
-    scores = found.scores
-    lines = [
-        Line(
-            "accuracy, held out",
-            "own",
-            [one.accuracy for one in scores],
-            [one.accuracy_low for one in scores],
-            [one.accuracy_high for one in scores],
-        ),
-        Line("AUROC, held out", "second", [one.auroc for one in scores]),
+    own = _estimates("accuracy, held out", found.scores, "accuracy")
+    second = Line("AUROC, held out", "second", [one.auroc for one in found.scores])
+    return [own, second, *_controls(found.scores)], [reading_of(one) for one in found.scores]
+
+
+def _values(found: ValueSweep) -> tuple[list[Line], list[str]]:
+    own = _estimates("R squared, held out", found.scores, "r2")
+    second = Line("rank correlation, held out", "second", [one.spearman for one in found.scores])
+    return [own, second, *_controls(found.scores)], [reading_of(one) for one in found.scores]
+
+
+def _estimates(name: str, scores: Sequence[SiteScore | ValueScore], part: str) -> Line:
+    """A score with the ends of its interval."""
+    values, low, high = ([getattr(one, part + end) for one in scores] for end in ("", "_low", "_high"))
+    return Line(name, "own", values, low, high)
+
+
+def _controls(scores: Sequence[SiteScore | ValueScore]) -> list[Line]:
+    return [
         Line("shuffled labels", "control", [one.shuffled for one in scores]),
         Line("random directions", "random", [one.random_direction for one in scores]),
     ]
-    return lines, [reading_of(one) for one in scores]
 
 
 def reading_of(one: SiteScore | ValueScore) -> str:
@@ -75,23 +85,6 @@ def _class_reading(one: SiteScore) -> str:
         f"directions {one.random_direction:.2f}, selectivity {one.selectivity:.2f}; {small(one.p_corrected)} "
         "corrected for all sites"
     )
-
-
-def _values(found: ValueSweep) -> tuple[list[Line], list[str]]:
-    scores = found.scores
-    lines = [
-        Line(
-            "R squared, held out",
-            "own",
-            [one.r2 for one in scores],
-            [one.r2_low for one in scores],
-            [one.r2_high for one in scores],
-        ),
-        Line("rank correlation, held out", "second", [one.spearman for one in scores]),
-        Line("shuffled labels", "control", [one.shuffled for one in scores]),
-        Line("random directions", "random", [one.random_direction for one in scores]),
-    ]
-    return lines, [reading_of(one) for one in scores]
 
 
 def _value_reading(one: ValueScore) -> str:
