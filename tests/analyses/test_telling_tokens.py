@@ -31,6 +31,18 @@ def test_a_coin_determines_nothing(world: cs.HookedModel) -> None:
     assert telling_tokens(world, coin, labelled(coin, "heads")) is None
 
 
+def test_what_is_sure_and_tiny_tells_nothing(world: cs.HookedModel, sentiment: cs.Examples) -> None:
+    """With ten groups tokens that differ are not sure, and those that are sure differ by next to nothing."""
+    some, _ = sentiment.split(test=0.25)
+    positive = labelled(some, "positive")
+    p = cs.next_token_logits(world, some).double().softmax(-1).numpy()
+    difference, chance = _differences(p, positive, np.unique(some.groups, return_inverse=True)[1])
+    sure = np.abs(difference[_discovered(chance)])
+    assert len(sure) > 20
+    assert sure.max() < 1e-4
+    assert telling_tokens(world, some, positive) is None
+
+
 def test_differences_of_single_texts_are_welchs() -> None:
     """Alone, texts give nearly the t-test of unequal variances."""
     rng = np.random.default_rng(0)
