@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
-
-from conceptscope.hooks._rows import as_list
 
 LatentFunction = Callable[[Float[Tensor, "row d"]], Any]
 """From rows to one floating-point number each, or to one class each: whole numbers or a list of labels."""
@@ -24,55 +22,45 @@ class Outputs:
     values: Float[np.ndarray, " row"]
     labels: tuple[Any, ...] | None
 
-    @property
-    def named(self) -> list[Any]:
-        """The numbers, or the labels."""
-        if self.labels is None:
-            return list(self.values.tolist())
-        return [self.labels[int(code)] for code in self.values]
-
     def agreement(self, other: Outputs) -> float:
-        """The share of rows with the same class as here; of numbers R², the share of their variance."""
+        """The share of rows with the same class there; of numbers, the share of their variance."""
         if self.labels is not None:
-            return float(np.mean([a == b for a, b in zip(self.named, other.named, strict=True)]))
+            return float((self.values == other.values).mean())
         scatter = np.square(self.values - self.values.mean()).sum()
         return float(1 - np.square(self.values - other.values).sum() / scatter) if scatter else np.nan
 
 
 def outputs_of(
-    function: LatentFunction, rows: Float[Tensor, "row d"], batch_size: int
-) -> tuple[list[Any], bool]:
-    """What the function gives for each row, and whether these are numbers.
+    function: LatentFunction, batches: Iterable[Float[Tensor, "row d"]]
+) -> Shaped[np.ndarray, " row"]:
+    """What the function gives for each row of some batches.
 
     Raises:
-        ValueError: another number of outputs than rows, outputs that are not one for each row, or numbers
-            that are not finite.
+        ValueError: outputs that are not one for each row, not finite, or neither numbers nor labels.
     """
-    found: list[Any] = []
-    numbers = True
+    found = []
     with torch.no_grad():
-        for part in torch.split(rows, batch_size):
+        for part in batches:
             given = function(part)
             one = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
-            if one.shape != (len(part),):
+            if one.shape != (len(part),) or one.dtype.kind not in "fiubU":
                 raise ValueError(
-                    f"the function must give one output for each of {len(part)} rows; it gave {one.shape}"
+                    f"the function must give a number or a label for each of {len(part)} rows; it gave "
+                    f"{one.dtype} of shape {one.shape}"
                 )
-            numbers = numbers and one.dtype.kind == "f"
-            found += as_list(one)
-    if numbers and not np.isfinite(found).all():
+            found.append(one)
+    outputs = np.concatenate(found)
+    if outputs.dtype.kind == "f" and not np.isfinite(outputs).all():
         raise ValueError("the function gives numbers that are not finite: take a smaller margin")
-    return found, numbers
+    return outputs
 
 
-def together(parts: list[list[Any]], numbers: bool) -> list[Outputs]:
-    """Several lists of outputs, their classes numbered alike."""
-    if numbers:
-        return [Outputs(np.array(part, dtype=np.float64), None) for part in parts]
-    everything = {label for part in parts for label in part}
-    try:
-        labels = tuple(sorted(everything))
-    except TypeError:
-        labels = tuple(sorted(everything, key=str))
-    codes = {label: float(number) for number, label in enumerate(labels)}
-    return [Outputs(np.array([codes[label] for label in part]), labels) for part in parts]
+def together(parts: Sequence[Shaped[np.ndarray, " _"]]) -> list[Outputs]:
+    """Several runs of outputs, their classes numbered alike."""
+    everything = np.concatenate(parts)
+    labels: tuple[Any, ...] | None = None
+    if everything.dtype.kind != "f":
+        known, everything = np.unique(everything, return_inverse=True)
+        labels = tuple(known.tolist())
+    ends = np.cumsum([len(part) for part in parts])[:-1]
+    return [Outputs(values.astype(np.float64), labels) for values in np.split(everything, ends)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,13 @@ class LatentPlane:
         """The points of the latent space."""
         found = self.mean.cpu().double() + torch.from_numpy(coordinates) @ self.directions
         return found.to(self.mean.device, self.mean.dtype)
+
+    def batches(
+        self, coordinates: Float[np.ndarray, "point direction"], size: int
+    ) -> Iterator[Float[Tensor, "point d"]]:
+        """The same, so many at a time."""
+        for start in range(0, len(coordinates), size):
+            yield self.rows(coordinates[start : start + size])
 
     def coordinates(self, data: Any) -> Float[np.ndarray, "example direction"]:
         """Those of the points of the plane that are nearest to some rows.

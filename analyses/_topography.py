@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -45,7 +44,6 @@ def latent_topography(
 
     Source: arXiv 2405.17425, section 4.2; agreement is this project's.
 
-    >>> import torch
     >>> found = latent_topography(lambda x: x.prod(1), torch.zeros(2), torch.eye(2), grid=3)
     >>> found.values.tolist()
     [[4.0, -0.0, -4.0], [-0.0, 0.0, 0.0], [-4.0, 0.0, 4.0]]
@@ -56,32 +54,16 @@ def latent_topography(
     coordinates = None if data is None else plane.coordinates(data)
     axes = _axes(len(plane.directions), coordinates, grid, margin)
     points = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], 1)
-    shape = (grid,) * len(axes)
-    over, numbers = _in_parts(function, plane, points, batch_size)
-    if data is None or coordinates is None:
-        (found,) = together([over], numbers)
-        return Topography(axes, found.values.reshape(shape), found.labels)
-    rows = [outputs_of(function, some, batch_size)[0] for some in (data, plane.rows(coordinates))]
-    found, own, projected = together([over, *rows], numbers)
-    agreement = own.agreement(projected)
-    seen = TopographyData(coordinates, own.values, projected.values, agreement)
-    return Topography(axes, found.values.reshape(shape), found.labels, seen)
-
-
-def _in_parts(
-    function: LatentFunction,
-    plane: LatentPlane,
-    points: Float[np.ndarray, "point direction"],
-    batch_size: int,
-) -> tuple[list[Any], bool]:
-    """The outputs at points, whose rows are made batch by batch."""
-    found: list[Any] = []
-    numbers = True
-    for start in range(0, len(points), batch_size):
-        some, are = outputs_of(function, plane.rows(points[start : start + batch_size]), batch_size)
-        found += some
-        numbers = numbers and are
-    return found, numbers
+    parts = [outputs_of(function, plane.batches(points, batch_size))]
+    if data is not None and coordinates is not None:
+        parts.append(outputs_of(function, torch.split(torch.as_tensor(data), batch_size)))
+        parts.append(outputs_of(function, plane.batches(coordinates, batch_size)))
+    found, *beside = together(parts)
+    seen = None
+    if beside and coordinates is not None:
+        own, projected = beside
+        seen = TopographyData(coordinates, own.values, projected.values, own.agreement(projected))
+    return Topography(axes, found.values.reshape((grid,) * len(axes)), found.labels, seen)
 
 
 def _check_grid(n_directions: int, grid: int, margin: float) -> None:

@@ -86,6 +86,5 @@ def topography_along(
     where = np.concatenate([[0.0], steps.cumsum()]) if at is None else finite_values("at", at)
     if len(where) != len(points):
         raise ValueError(f"there are {len(where)} places for {len(points)} points of the curve")
-    given, numbers = outputs_of(function, torch.as_tensor(curve), batch_size)
-    (found,) = together([given], numbers)
+    (found,) = together([outputs_of(function, torch.split(torch.as_tensor(curve), batch_size))])
     return CurveTopography(where, found.values, found.labels)

@@ -10,10 +10,11 @@ from conceptscope.probes._axes import given_or_new
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
 
     from conceptscope.analyses._topography_result import Topography
 
-_NAMED = 20
+_FEW, _NAMED = 10, 20
 """Classes that a palette tells apart; more get colours along a circle."""
 
 
@@ -40,7 +41,15 @@ def plot_topography(found: Topography, ax: Axes | None) -> Axes:
     return ax
 
 
-def _palette(found: Topography) -> str:
+def _palette(found: Topography) -> Colormap:
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
     if found.labels is None:
-        return "viridis"
-    return "tab20" if len(found.labels) <= _NAMED else "hsv"
+        return colormaps["viridis"]
+    count = len(found.labels)
+    if count > _NAMED:
+        return colormaps["hsv"]
+    return ListedColormap(
+        [colormaps["tab10" if count <= _FEW else "tab20"](number) for number in range(count)]
+    )

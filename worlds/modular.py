@@ -125,7 +125,8 @@ def powers(table: Float[Tensor, "number d"]) -> Float[Tensor, " frequency"]:
     tensor([0., 1., 0.])
     """
     power = torch.fft.rfft(table, dim=0)[1:].abs().square().sum(1)
-    return power / power.sum()
+    share: Tensor = power / power.sum()
+    return share
 
 
 def rotated(
@@ -149,4 +150,5 @@ def rotated(
     waves = torch.fft.rfft(table, dim=0)
     chosen = torch.tensor(list(frequencies))
     waves[chosen] *= torch.polar(torch.ones(len(chosen)), 2 * torch.pi * shift * chosen / p)[:, None]
-    return torch.fft.irfft(waves, n=p, dim=0)
+    found: Tensor = torch.fft.irfft(waves, n=p, dim=0)
+    return found

@@ -158,7 +158,8 @@ def test_classes_have_their_names_beside_the_map() -> None:
         ),
         ({"margin": -0.1}, "margin must be 0 or more"),
         ({"margin": float("nan")}, "margin must be 0 or more"),
-        ({"function": lambda x: x}, r"one output for each of 9 rows; it gave \(9, 3\)"),
+        ({"function": lambda x: x}, r"a label for each of 9 rows; it gave float32 of shape \(9, 3\)"),
+        ({"function": lambda x: [None] * len(x)}, "it gave object of shape"),
         ({"function": lambda x: x[:, 0] / 0}, "numbers that are not finite"),
     ],
 )
