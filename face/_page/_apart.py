@@ -8,8 +8,8 @@ from conceptscope._report_result import Report
 _CAUTION = (
     "An absent word leaves the mean of the embedding in its place, which is no neutral input either: words "
     "that say nothing take part in interactions all the same, and not only in weak ones. What is explained "
-    "is the reading of the concept, not what the model says. These are a few sentences, drawn at random among "
-    "the short ones."
+    "is the reading of the concept, not what the model says. These are a few sentences, drawn at random "
+    "among the short ones."
 )
 
 
