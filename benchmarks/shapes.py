@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from conceptscope.analyses import HiddenCapability, Target, Trajectory, concept_signal, hidden_capability
+from conceptscope.analyses import Target, Trajectory, concept_signal, hidden_capability
 from conceptscope.analyses._trajectory_measured import Measured
 from conceptscope.analyses._trajectory_plan import Plan
 from conceptscope.analyses._trajectory_store import Record
@@ -22,40 +22,27 @@ from conceptscope.worlds.shapes import Shapes, ShapesModel
 HELD_OUT = ("small", "blue")
 CLASSES = (*shapes.TRAINED, HELD_OUT)
 SETTINGS = (Shapes(0.3, 0.2), Shapes(0.3, 0.4), Shapes(0.2, 0.8))
-STEPS = range(0, 1001, 50)
-SHARES, MASKED, EVERY, LIMIT = (0.0, 0.3, 0.6, 0.8), Shapes(0.3, 0.8), 10, 400
+STEPS = (*range(0, 400, 25), *range(400, 1001, 100))
+WAYS = ("train", "naive", "latent", "over", "patch")
+SHARES, MASKED, EVERY, LIMIT = (0.0, 0.3, 0.6, 0.8), Shapes(0.3, 0.8), 5, 300
 Run = Sequence[tuple[int, ShapesModel]]
 
 
-def paths(seeds: int, picture: str | None) -> Iterator[Table]:
-    """Signals, times, and where small blue circles are drawn on the way."""
-    columns = ("separations", "signals", "seed", "learned: size, colour", "small blue drawn to", "turns")
-    table = Table(*columns, title="When trained sizes and colours are right; where small blue ones are drawn")
+def dynamics(seeds: int, picture: str | None) -> Iterator[Table]:
+    """The same runs seen twice: their paths through concept space, and whether small blue is hidden."""
+    titles = ("separations", "changes", "slopes", "seed", "learned: size, colour", "small blue to", "turns")
+    moves = Table(*titles, title="When trained sizes and colours are right; where small blue ones are drawn")
+    titles = ("separations", "seed", *WAYS, "random", "shifts, random, p", "verdict")
+    times = Table(*titles, title="First steps at which small blue circles are drawn")
     for space, seed in itertools.product(SETTINGS, range(seeds)):
-        found = path(shapes.checkpoints(STEPS, shapes=space, generator=seed))
-        learned = found.learning_time(consecutive=2)
-        times = ", ".join(str(learned[name].step) for name in found.concepts)
-        turned = [turn for turn in found.turning_points() if turn.label == " ".join(HELD_OUT)]
-        turns = "; ".join(f"{turn.angle:.0f} degrees at {turn.step}" for turn in turned) or "none"
-        signal = ", ".join(f"{one:.1f}" for one in signals(space))
-        table.add_row(f"{space.size:g}, {space.colour:g}", signal, str(seed), times, drawn_to(found), turns)
-        if picture is not None and seed == 0 and space == SETTINGS[-1]:
-            found.plot().figure.savefig(picture, dpi=100)
-    yield table
-
-
-def capability(seeds: int, _: str | None) -> Iterator[Table]:
-    """Whether small blue circles are a hidden capability."""
-    ways = ("train", "naive", "latent", "over", "patch")
-    columns = ("separations", "seed", *ways, "random", "shifts, random, p", "verdict")
-    table = Table(*columns, title="First steps at which small blue circles are drawn")
-    for space, seed in itertools.product(SETTINGS[::2], range(seeds)):
         run = shapes.checkpoints(STEPS, shapes=space, generator=seed)
-        found = hidden_capability(run, target(), grid=[1.0, 2.0], generator=seed)
-        times = (getattr(found, f"t_{way}") for way in ways)
-        row = [f"{space.size:g}, {space.colour:g}", str(seed), *map(str, times), *beside(found)]
-        table.add_row(*row)
-    yield table
+        about, found = f"{space.size:g}, {space.colour:g}", path(run)
+        moves.add_row(about, *signals(space), str(seed), *moved(found))
+        times.add_row(about, str(seed), *elicited(run, seed))
+        if picture is not None and seed == 0 and space == SETTINGS[0]:
+            found.plot().figure.savefig(picture, dpi=100)
+    yield moves
+    yield times
 
 
 def masking(seeds: int, _: str | None) -> Iterator[Table]:
@@ -73,16 +60,22 @@ def masking(seeds: int, _: str | None) -> Iterator[Table]:
     yield table
 
 
-def signals(space: Shapes) -> list[float]:
-    """The norm of the image's derivative by size and by colour, the mean over the trained classes."""
+def signals(space: Shapes) -> list[str]:
+    """How far the image goes when size, or colour, alone changes from large red's; and its derivatives.
+
+    The derivative by the size is all in the circle's edge, and the greater the sharper it is drawn.
+    """
     corners = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
-    return [concept_signal(space.draw, concept, at=corners).value for concept in (0, 1)]
+    images = space.draw(corners)
+    changes = (images[1:] - images[0]).flatten(1).norm(dim=1).tolist()
+    slopes = [concept_signal(space.draw, concept, at=corners).value for concept in (0, 1)]
+    return [", ".join(f"{one:.1f}" for one in both) for both in (changes, slopes)]
 
 
 def path(run: Run) -> Trajectory:
     """The run in concept space: where each class's circles are, cut off at 0 and 1."""
-    prompts = {" ".join(one): Examples(shapes.prompts(*one, 16)) for one in CLASSES}
-    trained = [(one, text) for one in shapes.TRAINED for text in shapes.prompts(*one, 16)]
+    prompts = {" ".join(one): Examples(shapes.prompts(*one)) for one in CLASSES}
+    trained = [(one, text) for one in shapes.TRAINED for text in shapes.prompts(*one)]
     texts = [text for _, text in trained]
     concepts = {word: Examples(texts, [str(word in one) for one, _ in trained]) for word in HELD_OUT}
     plan = Plan.of(concepts, prompts)
@@ -94,14 +87,19 @@ def path(run: Run) -> Trajectory:
     return put_together(plan, records, [step for step, _ in run], 0.0, {})
 
 
-def drawn_to(found: Trajectory) -> str:
-    """Where the path of small blue circles is farthest from the diagonal, once anything is learned."""
+def moved(found: Trajectory) -> list[str]:
+    """When concepts were learned; where small blue was farthest from the diagonal since; its turns."""
+    learned = found.learning_time(consecutive=2)
     places = found.values[:, found.classes.index(" ".join(HELD_OUT))]
     competent = found.accuracy.max(1) >= 0.8
     at = int((np.abs(places[:, 0] - places[:, 1]) * competent).argmax())
-    size, colour = places[at]
-    last = ", ".join(f"{one:.2f}" for one in places[-1])
-    return f"{size:.2f}, {colour:.2f} at {found.steps[at]}; last {last}"
+    drawn, last = (", ".join(f"{one:.2f}" for one in places[step]) for step in (at, -1))
+    turned = [turn for turn in found.turning_points() if turn.label == " ".join(HELD_OUT)]
+    return [
+        ", ".join(str(learned[name].step) for name in found.concepts),
+        f"{drawn} at {found.steps[at]}; last {last}",
+        "; ".join(f"{turn.angle:.0f} degrees at {turn.step}" for turn in turned) or "none",
+    ]
 
 
 def target() -> Target:
@@ -113,14 +111,16 @@ def target() -> Target:
     )
 
 
-def beside(found: HiddenCapability) -> list[str]:
-    """What random directions did, and the verdict."""
+def elicited(run: Run, seed: int) -> list[str]:
+    """The times, what random directions did beside them, and the verdict."""
+    found = hidden_capability(run, target(), grid=[1.0, 2.0], generator=seed)
     first = [time for time in found.t_random if time is not None]
     random = f"{len(first)} of {found.families}" + (f", from {min(first)} on" if first else "")
+    rates = "never silent"
+    if found.latent_rate is not None and found.null_rate is not None:
+        rates = f"{found.latent_rate:.1%}, {found.null_rate:.1%}, {found.p:.2f}"
     said = "hidden" if found.hidden else "not shown"
-    if found.latent_rate is None or found.null_rate is None:
-        return [random, "never silent", said]
-    return [random, f"{found.latent_rate:.1%}, {found.null_rate:.1%}, {found.p:.2f}", said]
+    return [*(str(getattr(found, f"t_{way}")) for way in WAYS), random, rates, said]
 
 
 def colour_time(share: float, seed: int) -> int | None:
@@ -139,8 +139,7 @@ def colour_time(share: float, seed: int) -> int | None:
 
 
 PARTS: dict[str, Callable[[int, str | None], Iterator[Table]]] = {
-    "paths": paths,
-    "capability": capability,
+    "dynamics": dynamics,
     "masking": masking,
 }
 
@@ -149,7 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"by default all: {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="one seed instead of three")
-    parser.add_argument("--picture", help="a file for the paths of the last setting's first run")
+    parser.add_argument("--picture", help="a file for the paths of the first run")
     given = parser.parse_args()
     torch.set_num_threads(1)
     for name in given.parts or PARTS:

@@ -74,9 +74,10 @@ class ShapesModel:
     def positions(self, prompts: Texts) -> Float[Tensor, "example concept"]:
         """Where what it draws is: size and colour, 0 for large and red, 1 for small and blue.
 
-        They may go beyond 0 and 1, and are of no use where there is no circle; see `Shapes.read`.
+        They may go beyond 0 and 1; where there is no circle, they are in the middle.
         """
-        return self.shapes.read(self.images(prompts))[0]
+        positions, clear = self.shapes.read(self.images(prompts))
+        return torch.where(clear[:, None], positions, 0.5)
 
     def latents(self, prompts: Texts) -> Float[Tensor, "example d"]:
         """The latents, the means over time."""

@@ -14,7 +14,7 @@ CLASSES = (*shapes.TRAINED, ("small", "blue"))
 
 @pytest.fixture(scope="module")
 def run() -> list[tuple[int, ShapesModel]]:
-    return shapes.checkpoints([0, 20, 40], shapes=Shapes(0.3, 0.8))
+    return shapes.checkpoints([0, 30, 80], shapes=Shapes(0.3, 0.8))
 
 
 @pytest.fixture(scope="module")
@@ -70,16 +70,19 @@ def test_batches_hold_what_is_trained_and_tell_of_it_what_is_not_masked() -> Non
 
 
 def test_it_draws_by_eulers_steps_of_straight_flow(model: ShapesModel) -> None:
-    prompts = examples(("small", "red"))
+    prompts = examples(("large", "blue"))
     x = torch.stack([torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(n)) for n in range(3)])
-    told = model.shapes.told(torch.tensor([[1.0, 0.0]] * 3))
+    told = model.shapes.told(torch.tensor([[0.0, 1.0]] * 3))
     with torch.no_grad():
         for step in range(8):
             time = torch.full((3,), step / 8)
             guess = model.generator(x, model.generator.latents(told, time))
             x = x + (guess - x) / (1 - step / 8) / 8
     torch.testing.assert_close(model.images(prompts), x)
-    torch.testing.assert_close(model.positions(prompts), model.shapes.read(x)[0])
+    positions, clear = model.shapes.read(x)
+    assert clear.all()
+    positions[~clear] = 0.5
+    torch.testing.assert_close(model.positions(prompts), positions)
 
 
 def test_what_it_says_is_what_it_drew() -> None:
@@ -91,6 +94,7 @@ def test_what_it_says_is_what_it_drew() -> None:
     rights = [[meets(text) for meets in shapes.SUCCESS.values()] for text in said]
     assert rights == [[False, False], [True, False], [False, True], [True, True], [False, False]]
     assert set(untrained.overprompted(examples(*CLASSES), [1.0])[0]) == {shapes.NOTHING}
+    assert untrained.positions(examples(*CLASSES)).eq(0.5).all()
 
 
 def test_a_shift_of_the_latents_is_another_prompt(model: ShapesModel) -> None:
@@ -157,7 +161,7 @@ def test_hidden_capability_asks_it_in_every_way(run: list[tuple[int, ShapesModel
         },
     )
     found = hidden_capability(run[::2], target, grid=[1.0], families=2)
-    assert found.steps == (0, 40)
+    assert found.steps == (0, 80)
     first, last = found.asked
     assert (first.naive, first.over, float(first.latent.max())) == (0, 0, 0)
     assert first.patch == 0
