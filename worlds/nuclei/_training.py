@@ -25,9 +25,9 @@ class Recipe:
     depth: int = 2
     steps: int = 5000
     batch: int = 512
-    rate: float = 3e-3
+    rate: float = 1e-2
     decay: float = 0.1
-    spread: float = 0.3
+    spread: float = 0.05
 
 
 PAPER = Recipe(width=2048, depth=2, steps=1_000_000, rate=1e-4, decay=0.01, spread=0.013)
