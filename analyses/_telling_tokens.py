@@ -10,8 +10,8 @@ from conceptscope.hooks import Examples, HookedModel, next_token_logits
 from conceptscope.hooks._clusters import clusters
 from conceptscope.probes._rows import as_float64
 
-_MOST, _FALSE, _LEAST = 10, 0.05, 1e-4
-"""Tokens on either side at most, the share of false ones among all, and the least difference that tells."""
+_MOST, _FALSE, _LEAST = 10, 0.05, 0.01
+"""Tokens on either side at most, the share of false ones among all, and the least share of the greatest difference."""
 
 
 def telling_tokens(
@@ -20,14 +20,14 @@ def telling_tokens(
     """The tokens likelier after positive texts against those likelier after negative ones, by probability.
 
     None where the model goes on alike: where no token on one of the sides is surely likelier, at a false
-    discovery rate of 5 %, texts of one group or pair counting together, or none by as much as .0001.
+    discovery rate of 5 %, texts of one group or pair counting together, or none by a hundredth of the greatest difference.
 
     Source: Benjamini and Hochberg 1995, Journal of the Royal Statistical Society B 57:289.
     """
     p = as_float64(next_token_logits(model, examples)).softmax(-1).cpu().numpy()
     cluster = np.asarray(clusters(len(examples), examples.groups, examples.pairs))
     difference, chance = _differences(p, positive, cluster)
-    sure = _discovered(chance) & (np.abs(difference) >= _LEAST)
+    sure = _discovered(chance) & (np.abs(difference) >= _LEAST * np.abs(difference).max())
     sides: list[list[int]] = []
     for sign in (1, -1):
         found = np.flatnonzero(sure & (sign * difference > 0))

@@ -12,9 +12,10 @@ def test_they_are_what_the_sentiment_determines(world: cs.HookedModel, sentiment
     assert found is not None
     assert found.others is not None
     up, down = (world.tokenizer.convert_ids_to_tokens(list(side)) for side in (found.tokens, found.others))
-    assert {"smile", "please", "charm"} <= set(up)
-    assert {"cry", "annoy", "bore"} <= set(down)
-    assert len(up) == len(down) == 10
+    glad = {"smile", "smiled", "laugh", "laughed", "sing", "sang", "please", "charm", "impress"}
+    assert set(up) == glad
+    assert {"cry", "cried", "sigh", "frown", "annoy", "bore", "disturb"} <= set(down)
+    assert len(down) == 9
 
 
 def test_turned_round(world: cs.HookedModel, sentiment: cs.Examples) -> None:
@@ -39,7 +40,7 @@ def test_what_is_sure_and_tiny_tells_nothing(world: cs.HookedModel, sentiment: c
     difference, chance = _differences(p, positive, np.unique(some.groups, return_inverse=True)[1])
     sure = np.abs(difference[_discovered(chance)])
     assert len(sure) > 20
-    assert sure.max() < 1e-4
+    assert sure.max() < 0.001 * np.abs(difference).max()
     assert telling_tokens(world, some, positive) is None
 
 
