@@ -11,7 +11,7 @@ from conceptscope.hooks._clusters import clusters
 from conceptscope.probes._rows import as_float64
 
 _MOST, _FALSE, _LEAST = 10, 0.05, 0.01
-"""Tokens on either side at most, the share of false ones among all, and the least share of the greatest difference."""
+"""Tokens on either side at most, the share of false ones, and the least share of the greatest difference."""
 
 
 def telling_tokens(
@@ -20,7 +20,8 @@ def telling_tokens(
     """The tokens likelier after positive texts against those likelier after negative ones, by probability.
 
     None where the model goes on alike: where no token on one of the sides is surely likelier, at a false
-    discovery rate of 5 %, texts of one group or pair counting together, or none by a hundredth of the greatest difference.
+    discovery rate of 5 %, texts of one group or pair counting together, or none by a hundredth of the
+    greatest difference.
 
     Source: Benjamini and Hochberg 1995, Journal of the Royal Statistical Society B 57:289.
     """
