@@ -65,9 +65,9 @@ class ShapesModel:
     shapes: Shapes
 
     def images(self, prompts: Texts, factor: float = 1.0) -> Float[Tensor, "example 3 y x"]:
-        """What it draws; the same prompt with the same number always begins with the same noise.
+        """What it draws of prompts as `prompts` makes them; those of one number begin with the same noise.
 
-        factor: by which that what it is told is moved away from the middle of concept space.
+        factor: by which what it is told is moved away from the middle of concept space.
         """
         return self._drawn(self._told(prompts, factor), _noise(prompts))
 
