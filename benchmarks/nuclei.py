@@ -101,7 +101,7 @@ def pairing_r2(run: nuclei.NuclearRun) -> float:
     return float((scores.T @ wanted).square().sum() / wanted.square().sum())
 
 
-def path_rows(run: nuclei.NuclearRun, seed: int) -> list[Row]:
+def path_rows(run: nuclei.NuclearRun, which: str) -> list[Row]:
     """Whether the embeddings of numbers turn, on their first three components."""
     rows: list[Row] = []
     for name, (low, high) in PERIODS.items():
@@ -109,14 +109,14 @@ def path_rows(run: nuclei.NuclearRun, seed: int) -> list[Row]:
         found = helix_diagnostics(Activations({"embed": table}), numbers.tolist(), pca=3)
         inside = low <= found.best_period <= high
         rows += [
-            (f"seed {seed}, period of {name.upper()}", f"{found.best_period:g}", f"{low} to {high}", inside),
+            (f"{which}, period of {name.upper()}", f"{found.best_period:g}", f"{low} to {high}", inside),
             (
-                f"seed {seed}, {name.upper()}: gain over a line, its null",
+                f"{which}, {name.upper()}: gain over a line, its null",
                 f"{found.r2_gain:.3f}, {found.null:.3f}",
                 "above",
                 found.r2_gain > found.null,
             ),
-            (f"seed {seed}, {name.upper()}: circularity", f"{found.circularity:.2f}", "", None),
+            (f"{which}, {name.upper()}: circularity", f"{found.circularity:.2f}", "", None),
         ]
     return rows
 
@@ -175,7 +175,8 @@ def model_rows(data: nuclei.Nuclides, seeds: int, workers: int, quick: bool) -> 
         rms, held = single[seed].rms(), single[seed].rms(held_out=True)
         rows.append((f"seed {seed}, rms of training, MeV", f"{rms:.2f}", "< .5", rms < 0.5))
         rows.append((f"seed {seed}, rms of nuclides held out", f"{held:.2f}", "", None))
-        rows += path_rows(single[seed], seed)
+        rows += path_rows(single[seed], f"seed {seed}")
+        rows += path_rows(several[seed], f"seed {seed}, all tasks")
         rows += map_rows(single[seed], seed) + readout_rows(single[seed], seed)
         alone, together = pairing_r2(single[seed]), pairing_r2(several[seed])
         rows.append(
