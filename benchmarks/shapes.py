@@ -24,7 +24,7 @@ CLASSES = (*shapes.TRAINED, HELD_OUT)
 SETTINGS = (Shapes(0.3, 0.2), Shapes(0.3, 0.4), Shapes(0.2, 0.8))
 STEPS = (*range(0, 400, 25), *range(400, 1001, 100))
 WAYS = ("train", "naive", "latent", "over", "patch")
-SHARES, MASKED, EVERY, LIMIT = (0.0, 0.3, 0.6, 0.8), Shapes(0.3, 0.8), 5, 300
+SHARES, MASKED, EVERY, LIMIT = (0.0, 0.3, 0.6, 0.8), Shapes(0.3, 0.8), 5, 500
 Run = Sequence[tuple[int, ShapesModel]]
 
 
