@@ -11,7 +11,7 @@ from conceptscope.analyses._effects import Effect
 from conceptscope.analyses._found_effects import SALIENT
 from conceptscope.analyses._interactions_result import Interactions
 from conceptscope.analyses._prompt_bootstrap import PromptBootstrap
-from conceptscope.analyses._statistics_result import InteractionStatistics, Statistic
+from conceptscope.analyses._statistics_result import NO_SHARES, InteractionStatistics, Statistic
 from conceptscope.hooks._random import numpy_generator, torch_generator
 
 Key = tuple[str, frozenset[str]]
@@ -31,7 +31,7 @@ def interaction_statistics(
 
     results: of one model and target, a text each. other: of another model, for the same texts in the same
     order; then there is a transfer between models. tau: what counts as salient. largest: the k of the
-    transfer between texts. Intervals draw texts anew.
+    transfer between texts. Intervals draw texts anew; Wilson's for the share of monotone texts.
 
     - salient: the number of salient interactions of a text, bound: the paper's bound on it
     - monotone: the share of texts whose mean gain never falls as players are added; degree: the third
@@ -62,14 +62,17 @@ def interaction_statistics(
         drawn = (
             bootstrap if len(known) == len(results) else PromptBootstrap(range(len(known)), resamples, rng)
         )
-        return Statistic(name, *drawn.interval(np.array(known)), len(known))
+        value, low, high = drawn.interval(np.array(known))
+        if name not in NO_SHARES:
+            low, high = max(low, 0.0), min(high, 1.0)
+        return Statistic(name, value, low, high, len(known))
 
     conditions = [one.conditions(tau) for one in results]
     rows = [
         row("players", [len(one.players) for one in results]),
         row("salient", [len(one) for one in salient]),
         row("bound", [sum(one.bound) for one in conditions]),
-        row("monotone", [float(one.is_monotone) for one in conditions]),
+        _yes_or_no("monotone", [one.is_monotone for one in conditions]),
         row("degree", [one.degree for one in conditions]),
         *(row(f"transfer({k})", _transfers(salient, k)) for k in largest),
         row("discrimination", _agreements(salient)),
@@ -81,6 +84,14 @@ def interaction_statistics(
     return InteractionStatistics(
         tuple(rows), results[0].target, results[0].method, tau, results[0].model_name
     )
+
+
+def _yes_or_no(name: str, values: Sequence[bool]) -> Statistic:
+    """A share of texts, with Wilson's interval: drawn anew, texts that all agree would look certain."""
+    from scipy.stats import binomtest
+
+    ends = binomtest(sum(values), len(values)).proportion_ci(method="wilson")
+    return Statistic(name, sum(values) / len(values), float(ends.low), float(ends.high), len(values))
 
 
 def _check(results: Sequence[Interactions], other: Sequence[Interactions] | None) -> None:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+NO_SHARES = ("players", "salient", "bound", "degree", "unfaithfulness")
+"""Statistics that may be above 1."""
+
+
 @dataclass(frozen=True)
 class Statistic:
     """A mean over texts with its 95 % interval; None where fewer than two of the texts have it."""
@@ -60,7 +64,7 @@ class InteractionStatistics:
             if one.value is not None
             and one.low is not None
             and one.high is not None
-            and one.name not in ("players", "salient", "bound", "degree")
+            and one.name not in NO_SHARES
         ]
         for row, (_, value, low, high) in enumerate(shares):
             sides = [[max(value - low, 0)], [max(high - value, 0)]]

@@ -38,6 +38,16 @@ def test_counts_shares_and_degrees_are_means_over_texts():
     assert found["unfaithfulness"].value == pytest.approx(0, abs=1e-20)
 
 
+def test_intervals_of_shares_are_shares():
+    found = statistics(*[game(MONOTONE)] * 4, game({0b001: 1.0, 0b010: 0.5}))
+    for one in found.statistics:
+        if one.name.startswith(("monotone", "transfer", "discrimination")):
+            assert 0 <= one.low <= one.value <= one.high <= 1
+    monotone = found["monotone"]  # all are; Wilson: z² / (n + z²) may not be
+    assert (monotone.value, monotone.high) == (1, 1)
+    assert monotone.low == pytest.approx(1 - 1.959964**2 / (5 + 1.959964**2), abs=1e-6)
+
+
 def test_transfer_counts_the_other_texts_only():
     one, two, three = game({0b001: 1.0}), game({0b001: 2.0}), game({0b110: 5.0})
     found = statistics(one, two, three, largest=(1, 2))
