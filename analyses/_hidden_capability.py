@@ -59,7 +59,8 @@ def hidden_capability(
         prompt's tokens, and all tokens are moved, those that are written too: a concept may be needed later
         than at the prompt's last token.
     threshold, consecutive: a time T is that of the first of so many successful checkpoints running.
-    families: 19 allow a p of .05.
+    families: 19 allow a p of .05. Take more where few silent checkpoints have a success: the verdict then
+        hangs on the draw.
 
     Raises:
         KeyError: an unknown elicitation, or a target's criterion that raises one.

@@ -187,6 +187,7 @@ class Interactions(FoundEffects):
             self,
             values=values,
             found=decompose(values, self.method),
+            target=f"difference in {self.target}",
             value_noise=noise,
             source={**self.source, "less": other.source},
         )

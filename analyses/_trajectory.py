@@ -59,7 +59,8 @@ def trajectory(
     extractor, site, position, folds: of the probes. The site is by default the residual stream half-way up.
     tokens: for of="outputs", {concept: {value: tokens}}; by default those by which the last checkpoint tells
         a concept's values apart (at a false discovery rate of 5 %). Where it does not, the concept's values
-        share alike everywhere, and `.learning_time()` says so.
+        share alike everywhere, and `.learning_time()` says so. What is found depends on the texts: with few,
+        accuracies may be of other words than with many, so name the tokens where they are known.
     smooth: Gaussian smoothing of the paths, the standard deviation in checkpoints. Values and intervals stay
         as they were measured.
     store: a file to which each checkpoint's numbers are appended as soon as they are there, so that the same

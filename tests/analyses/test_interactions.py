@@ -127,6 +127,7 @@ def test_interactions_of_a_steered_model_and_the_difference(tinyworld, found):
     assert float(steered.values[-1]) == pytest.approx(float(p - torch.log(-torch.expm1(p))), abs=1e-4)
     difference = steered - found
     torch.testing.assert_close(difference.values, steered.values - found.values)
+    assert "difference in log-odds of 'cried'" in repr(difference)
     torch.testing.assert_close(difference.effects["and"], steered.effects["and"] - found.effects["and"])
     assert difference.value_noise == pytest.approx(math.hypot(steered.value_noise, found.value_noise))
     with pytest.raises(ValueError, match="other players or targets"):
