@@ -54,7 +54,8 @@ def _convexity(made: Report, found: Convexity) -> str:
     how = (
         "Every text is joined to its nearest neighbours at a site. Convexity is the share of the points on "
         "the shortest paths between two texts of a class that are of that class too; 1 is a region without "
-        "holes. Shaded: 1.96 standard errors, from halves of the texts."
+        "holes. Pairs that no path joins count 0: their class lies in several places. Shaded: 1.96 standard "
+        "errors, from halves of the texts."
     )
     about = f"{found.n_rows} texts, {found.settings['k']} neighbours each."
     return (
@@ -65,9 +66,11 @@ def _convexity(made: Report, found: Convexity) -> str:
 def _reading(one: SiteConvexity) -> str:
     classes = ", ".join(f"{own.label} {own.score:.2f}" for own in one.classes)
     error = "" if one.se is None else f" (standard error {one.se:.2f})"
+    apart = sum(own.disconnected for own in one.classes) / len(one.classes)
     return (
         f"{one.site}: mean {one.mean:.2f}{error}, shuffled labels {_known(one.chance):.2f}, "
-        f"{small(_known(one.p))}; {classes}"
+        f"{small(_known(one.p))}; {classes}; "
+        f"{apart:.0%} of pairs of a class are joined by no path"
     )
 
 
