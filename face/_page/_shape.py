@@ -66,7 +66,7 @@ def _convexity(made: Report, found: Convexity) -> str:
 def _reading(one: SiteConvexity) -> str:
     classes = ", ".join(f"{own.label} {own.score:.2f}" for own in one.classes)
     error = "" if one.se is None else f" (standard error {one.se:.2f})"
-    apart = sum(own.disconnected for own in one.classes) / len(one.classes)
+    apart = sum(own.disconnected or 0.0 for own in one.classes) / len(one.classes)
     return (
         f"{one.site}: mean {one.mean:.2f}{error}, shuffled labels {_known(one.chance):.2f}, "
         f"{small(_known(one.p))}; {classes}; "
