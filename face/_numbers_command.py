@@ -27,8 +27,8 @@ from conceptscope.hooks import HookedModel, load_model
 TEXTS = ("The number {}", "There were {}", "She counted to {}", "He bought {}", "They waited for {}")
 TINYWORLD = ("{} plus", "0 plus {} is", "after {} comes", "12 is more than {}", "12 is less than {}")
 KEY = (
-    "Line, polynomial (of as many coefficients), helix: R2 of numbers that were held out; free: of as many "
-    "principal components; shuffled: the helix on shuffled numbers. Readout: R2 of the number, read off "
+    "Line, poly (a polynomial of as many coefficients), helix: R2 of numbers that were held out; free: of as "
+    "many principal components; mixed: the helix on shuffled numbers. Read: R2 of the number, read off "
     "linearly. Period: the one that adds most to a line; round: its circularity, 1 for a circle; p: the "
     "share of wandering paths with as good a one."
 )
@@ -137,9 +137,10 @@ def numbers_table(found: list[Found], best: Found) -> Table:
     """One row a site, in bold the one that is predicted best."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     names = ("line", "polynomial", "helix", "pca", "shuffled")
-    shown = ("site", "shape", "line", "polynomial", "helix", "free", "shuffled", "readout")
+    shown = ("site", "shape", "line", "poly", "helix", "free", "mixed", "read")
     for heading in (*shown, "period", "round", "p"):
-        table.add_column(heading, justify="left" if heading in ("site", "shape") else "right")
+        left = heading in ("site", "shape")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=heading != "shape")
     for one in found:
         helix, seen = one.helix, one.diagnostics
         numbers = [f"{helix[name].cv_r2:.2f}" for name in names]
