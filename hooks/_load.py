@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import torch
 import transformers
+from safetensors import SafetensorError
 
 from conceptscope.hooks._bridge import is_bridge, make_bridge
 from conceptscope.hooks._hub import hub_is_out_of_reach
@@ -133,7 +134,7 @@ def _from_pretrained(
     try:
         config = transformers.AutoConfig.from_pretrained(path, **where)
         with silence() if Path(path).is_dir() else nullcontext():  # a download may show its bar
-            hf = _model_class(config).from_pretrained(path, **settings)
+            hf = _weights(config, path, settings)
         chosen = _tokenizer(path if tokenizer is None else tokenizer, where)
     except (OSError, ValueError) as error:
         given = settings.get("device_map")
@@ -174,6 +175,17 @@ def _model_class(config: Any) -> Any:
         return known
     remote = getattr(config, "auto_map", None) or {}
     return transformers.AutoModelForCausalLM if "AutoModelForCausalLM" in remote else transformers.AutoModel
+
+
+def _weights(config: Any, path: str, settings: dict[str, Any]) -> Any:
+    try:
+        return _model_class(config).from_pretrained(path, **settings)
+    except SafetensorError as error:
+        raise OSError(f"its weights are broken, perhaps not wholly copied: {error}") from error
+    except RuntimeError as error:
+        if "mismatched" not in str(error):
+            raise
+        raise OSError("its weights have other shapes than config.json says") from error
 
 
 def _tokenizer(given: Any, where: dict[str, Any]) -> Any:

@@ -1,4 +1,5 @@
 import copy
+import json
 import socket
 
 import huggingface_hub.constants
@@ -130,6 +131,23 @@ def test_a_folder_that_is_not_there_is_one_sentence(tmp_path):
 def test_a_folder_without_a_model_is_one_sentence(tmp_path):
     with pytest.raises(OSError, match=r"the folder '.*' holds no model that can be loaded") as error:
         load_model(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_with_broken_weights_is_one_sentence(save):
+    folder = save("llama")
+    (weights,) = folder.glob("*.safetensors")
+    weights.write_bytes(weights.read_bytes()[:5000])
+    with pytest.raises(OSError, match=r"holds no model .*weights are broken, perhaps not wholly copied"):
+        load_model(folder)
+
+
+def test_a_folder_whose_config_is_another_models_is_one_sentence(save):
+    folder = save("llama")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"vocab_size": config["vocab_size"] + 8}))
+    with pytest.raises(OSError, match=r"holds no model .*other shapes than config.json says") as error:
+        load_model(folder)
     assert "\n" not in str(error.value)
 
 
