@@ -23,7 +23,7 @@ class Recipe:
 
     width: int = 128
     depth: int = 2
-    steps: int = 5000
+    steps: int = 7000
     batch: int = 512
     rate: float = 1e-2
     decay: float = 0.1
@@ -94,7 +94,7 @@ def train(
     device: str | torch.device = "cpu",
     generator: int = 0,
 ) -> NuclearRun:
-    """Train a model on some tasks; by default on binding energies, in less than a minute on two cores.
+    """Train a model on some tasks; by default on binding energies, in about a minute on one core.
 
     held_out: the share of nuclides that training does not see. shuffled: the energies change places among the
     nuclides, as a control. ``recipe`` is `Recipe()` by default; `PAPER` is the paper's.
