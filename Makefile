@@ -1,7 +1,6 @@
 # Two commands do all the set-up: `make demo` and `make test`.
 # Settings: PYTHON (3.11 or later), VENV, TORCH_INDEX (a package index to take torch from, such as
-# https://download.pytorch.org/whl/cu128), PYTEST and BENCH (arguments for pytest, and
-# for the benchmarks).
+# https://download.pytorch.org/whl/cu128), PYTEST and BENCH (arguments for pytest and for the benchmarks).
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -13,16 +12,15 @@ CPU_INDEX := https://download.pytorch.org/whl/cpu
 OUT ?= tour
 PYTEST ?=
 BENCH ?=
-BENCHMARKS ?= capture generation sweeping store
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ROOMS := face hooks probes worlds analyses
 # Editable installs are strict: a file that is added or removed needs a reinstall, one that is edited does not.
-FILES := $(sort $(shell find $(ROOMS) -type f -not -path '*/__pycache__/*' -not -name '.*'))
+FILES := $(sort $(shell find $(ROOMS) -type f -not -path '*/__pycache__/*' -not -path '*/.*'))
 OFFLINE := HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
 
-.PHONY: help demo test check format docs notebooks bench bench-peers wheel clean FORCE
+.PHONY: help demo test check format docs notebooks bench bench-gpu tables wheel clean FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -32,7 +30,9 @@ help:
 	@echo 'make format       ruff, writing'
 	@echo 'make notebooks    runs the notebooks and writes their outputs into them'
 	@echo 'make docs         the documentation site, in build/site; a warning is an error'
-	@echo 'make bench        the timing table (make bench-peers: beside other libraries)'
+	@echo 'make bench        every benchmark, beside other libraries (three to four hours; BENCH=--quick)'
+	@echo 'make bench-gpu    a model of 7B parameters, where there is a GPU'
+	@echo 'make tables       brings what make bench found into the README and the documentation'
 	@echo 'make wheel        dist/*.whl'
 	@echo 'make clean        removes what these made, $(VENV) included'
 
@@ -60,12 +60,14 @@ docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo 'the site is in build/site: open build/site/index.html'
 
-bench: $(VENV)/.installed-test
-	set -e; for name in $(BENCHMARKS); do $(OFFLINE) $(BIN)/python benchmarks/$$name.py $(BENCH); done
+bench: $(VENV)/.installed-test $(PEERS)/.installed-peers
+	$(OFFLINE) $(BIN)/python benchmarks/run.py --peers $(PEERS)/bin/python $(BENCH)
 
-bench-peers: $(PEERS)/.installed-peers
-	$(MAKE) -s VENV=$(PEERS) $(PEERS)/.installed
-	$(OFFLINE) $(PEERS)/bin/python benchmarks/peers.py $(BENCH)
+bench-gpu: $(VENV)/.installed-test
+	$(OFFLINE) $(BIN)/python benchmarks/run.py gpu $(BENCH)
+
+tables: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/tables.py build/bench
 
 wheel: $(VENV)/.installed-dev
 	rm -rf build/lib build/bdist.* dist

@@ -24,7 +24,7 @@ WORDS = ("mean", "learned", "attention")
 class Baseline:
     """An embedding in place of an absent player's tokens; without one they are removed by the attention mask.
 
-    losses: of a learned baseline, the loss before each step and at the end.
+    losses: of a learned baseline, the loss before and after every tenth step.
     """
 
     name: str

@@ -42,7 +42,7 @@ class ConceptWatch:
 
     >>> import conceptscope as cs
     >>> model, tense = cs.load_model("tinyworld"), cs.load_examples("tinyworld/tense")[:80]
-    >>> watch = ConceptWatch(model, {"tense": tense}, every=10)
+    >>> watch = cs.ConceptWatch(model, {"tense": tense}, every=10)
     >>> for step in range(25):
     ...     watch(step)
     >>> watch.trajectory()

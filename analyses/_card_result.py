@@ -1,4 +1,4 @@
-"""What was found of a concept: read and used."""
+"""What was found of a concept: whether it can be read, and whether it steers."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ConceptCard:
         return self.reading.auroc_low > 0.5
 
     @property
-    def used(self) -> bool:
+    def steers(self) -> bool:
         """Whether adding and taking away differ surely, and more than along 95 % of random directions."""
         found = self._difference
         if found is None:
@@ -73,16 +73,16 @@ class ConceptCard:
     def verdict(self) -> str:
         """The result in a sentence."""
         auroc = f"AUROC {_shown(self.reading.auroc, self.reading.auroc_low, self.reading.auroc_high)}"
-        if self.readable and self.used:
-            return f"It can be read ({auroc}) and is used: {self._effect}."
+        if self.readable and self.steers:
+            return f"It can be read ({auroc}) and steers the model: {self._effect}."
         if self.readable:
-            return f"It can be read ({auroc}), but is not shown to be used: {self._effect}."
-        if self.used:
+            return f"It can be read ({auroc}), but is not shown to steer the model: {self._effect}."
+        if self.steers:
             return (
-                f"It is not shown to be readable ({auroc}), yet it is used: {self._effect}; "
+                f"It is not shown to be readable ({auroc}), yet it steers the model: {self._effect}; "
                 "so the direction carries something else than its label."
             )
-        return f"It is neither shown to be readable ({auroc}) nor to be used: {self._effect}."
+        return f"It is neither shown to be readable ({auroc}) nor to steer the model: {self._effect}."
 
     @property
     def _effect(self) -> str:

@@ -22,7 +22,8 @@ class Checkpoints:
     Iterating gives (step, model). The loop's own variable keeps a model until the next one is there: end the
     loop's body with ``del model`` where two do not fit into memory; `trajectory` holds one.
 
-    >>> run = checkpoints("tinyworld")
+    >>> import conceptscope as cs
+    >>> run = cs.checkpoints("tinyworld")
     >>> run
     Checkpoints('tinyworld', 25 steps, 0 to 3906)
     >>> run[::8].steps
@@ -110,7 +111,8 @@ def checkpoints(
         ValueError: a folder without checkpoints, revisions that do not exist or hold no step, two checkpoints
             of one step, or checkpoints of different architectures.
 
-    >>> step, model = next(iter(checkpoints("tinyworld")))
+    >>> import conceptscope as cs
+    >>> step, model = next(iter(cs.checkpoints("tinyworld")))
     >>> step, model.name, model.n_layers
     (0, 'tinyworld@step00000', 4)
     """

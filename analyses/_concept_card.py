@@ -49,8 +49,8 @@ def concept_card(
     Read: the concept is fitted anew without each fold by its own extractor, where it was fitted in this
     process, or by ``extractor``; a concept that was loaded is tested as it is, and must not have seen the
     examples. It can be read if the 95 % interval of AUROC is above one half.
-    Used: ``strength`` standard deviations are added and taken away, and the concept is erased. What counts is
-    the measure's difference between adding and taking away: it is used if the 95 % interval over prompts
+    Steers: ``strength`` standard deviations are added and taken away, and the concept is erased. What counts
+    is the measure's difference between adding and taking away: it steers if the 95 % interval over prompts
     leaves out 0 and no more than 5 % of random directions make as great a difference.
 
     measure: as in `dose_response`. By default the log-odds of the next tokens that tell the examples' classes
@@ -70,7 +70,7 @@ def concept_card(
     >>> concept = cs.MeanDifference().fit(cs.capture(model, data, "resid_post.2"))
     >>> prompts = ["the dog was happy . it will", "anna is sad . she will", "the cars were bad . they"]
     >>> card = cs.concept_card(model, concept, data, prompts, max_new_tokens=2)
-    >>> card.readable, card.used
+    >>> card.readable, card.steers
     (True, True)
     """
     check_single(concept)

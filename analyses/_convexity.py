@@ -15,6 +15,7 @@ from conceptscope.analyses._convexity_settings import ConvexitySettings, Predict
 from conceptscope.analyses._row_classes import RowClasses
 from conceptscope.analyses._site_convexity import site_convexity
 from conceptscope.hooks import Activations, Site
+from conceptscope.hooks._activations import check_activations
 from conceptscope.hooks._progress import progress_bar
 from conceptscope.hooks._random import drawn_seed, torch_generator
 from conceptscope.hooks._rows import check_size
@@ -67,6 +68,7 @@ def convexity(
     that ``predict`` follows. Neither says that the model uses the region.
 
     Raises:
+        TypeError: what holds no activations.
         ValueError: no labels, or one class; a class of one row, or of fewer than four groups (without groups,
             rows) to halve; too few rows for k; values that are not finite; a row of zeros and the cosine; an
             unknown kind, metric, null, ci or disconnected; predictions of another number than rows.
@@ -74,6 +76,7 @@ def convexity(
     Source: arXiv 2305.17154; chance, p and standard errors are this project's.
 
     >>> import conceptscope as cs
+    >>> import torch
     >>> acts = cs.Activations({"embed": torch.arange(12.0)[:, None]}, ["low"] * 6 + ["high"] * 6)
     >>> cs.convexity(acts, k=2, ci=None)["embed"].mean
     1.0
@@ -93,6 +96,7 @@ def convexity(
     )
     if workers is not None:
         check_size("workers", workers)
+    check_activations(activations)
     known = activations if labels is None else activations.with_labels(labels)
     rows = RowClasses.of(known)
     settings.check_rows(rows)

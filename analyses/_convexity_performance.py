@@ -26,7 +26,10 @@ _LEAST_RESAMPLES = 100
 
 @dataclass(frozen=True, repr=False)
 class ConvexityPerformance:
-    """See `convexity_vs_performance`. One value a class; cluster: which values belong together."""
+    """How convexity goes with performance over classes: r and its interval; see `convexity_vs_performance`.
+
+    scores, performance: one value a class; cluster: which values belong together.
+    """
 
     r: float
     low: float
@@ -88,7 +91,8 @@ def convexity_vs_performance(
 
     Source: arXiv 2305.17154, section 3.3; the clusters are this project's.
 
-    >>> convexity_vs_performance([0.2, 0.4, 0.6, 0.9], [0.5, 0.6, 0.6, 0.8]).r > 0.9
+    >>> import conceptscope as cs
+    >>> cs.convexity_vs_performance([0.2, 0.4, 0.6, 0.9], [0.5, 0.6, 0.6, 0.8]).r > 0.9
     True
     """
     x, y = _values("scores", scores), _values("performance", performance)

@@ -56,7 +56,10 @@ class SiteConvexity:
 
 @dataclass(frozen=True, repr=False)
 class Convexity:
-    """See `convexity`."""
+    """How convex the region of each class is, site by site; see `convexity`, whose arguments it keeps.
+
+    kind: "graph" or "euclidean". ``convexity["resid_post.6"]`` is that of one site.
+    """
 
     sites: tuple[SiteConvexity, ...]
     kind: str

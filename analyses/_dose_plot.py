@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from conceptscope.probes._axes import BLUE, GREY, ORANGE, given_or_new
 
@@ -27,7 +27,8 @@ def plot_doses(found: DoseResponse, ax: Axes | None) -> Axes:
     ax.axhline(0, color=GREY, linewidth=0.8)
     ax.grid(axis="y", alpha=0.3)
     (lines, labels), (more, others) = (side.get_legend_handles_labels() for side in (ax, right))
-    right.legend([*lines, *more], [*labels, *others], frameon=False, fontsize="small", loc="best")
+    below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 2}
+    right.legend([*lines, *more], [*labels, *others], frameon=False, fontsize="small", **below)
     return ax
 
 

@@ -60,7 +60,7 @@ class SizedFormula:
 
 @dataclass(frozen=True, repr=False)
 class Formula:
-    """See `sparse_formula`.
+    """The sum of few terms that comes closest to y, and the best ones of other sizes; see `sparse_formula`.
 
     sizes: the best formula of one term, of two, and so on; ``best`` is the number of the chosen one among
     them. survives: the standard deviation of noise on y, in its unit, up to which the chosen terms stay the

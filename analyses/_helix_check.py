@@ -46,7 +46,10 @@ class ShiftScore:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ShiftCheck:
-    """See `check_helix_shift`; `right` is the share of sums that the untouched model gets right."""
+    """The share of sums that each way to move a number moves; see `check_helix_shift`.
+
+    right: the share of sums that the untouched model gets right.
+    """
 
     site: Site
     n_prompts: int
@@ -99,6 +102,14 @@ def check_helix_shift(
         ValueError: a prompt without {a} or {b}; no sums within the numbers; a helix of another model.
 
     Source: arXiv 2502.00873 (patching with the fit); the controls are this project's.
+
+    >>> import conceptscope as cs
+    >>> model, numbers = cs.load_model("tinyworld"), cs.number_examples(["{} plus"], range(50))
+    >>> acts = cs.capture(model, numbers, "embed", position="span")
+    >>> helix = cs.fit_number_helix(acts, periods=[2, 5, 10])
+    >>> check = cs.check_helix_shift(model, helix, n=10)
+    >>> [score.name for score in check.scores if score.moved > 0.5]
+    ['means']
     """
     check_whole("n", n, 1)
     if "{a}" not in prompt or "{b}" not in prompt:

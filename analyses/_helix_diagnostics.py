@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class HelixDiagnostics:
-    """See `helix_diagnostics`. r2_gains, nulls and circularities are by period."""
+    """How the numbers at a site go round, period by period, and lie by parity; see `helix_diagnostics`.
+
+    r2_gains, nulls and circularities are by period.
+    """
 
     site: Site
     numbers: tuple[int, ...]
@@ -120,9 +123,11 @@ def helix_diagnostics(
 
     Source: arXiv 2405.17425 (parity split, orderedness, helix); the null is this project's.
 
+    >>> import conceptscope as cs
+    >>> import torch
     >>> a = torch.arange(60.0)
     >>> wheel = torch.stack([(torch.pi * a / 6).cos(), (torch.pi * a / 6).sin(), a / 30], 1)
-    >>> found = helix_diagnostics(Activations({"embed": wheel}, a.int().tolist()))
+    >>> found = cs.helix_diagnostics(cs.Activations({"embed": wheel}, a.int().tolist()))
     >>> found.best_period, round(found.circularity, 6), found.p < 0.05
     (12.0, 1.0, True)
     """

@@ -50,9 +50,11 @@ def select_periods(
 
     Source: the bases of arXiv 2502.00873; the choice is this project's.
 
+    >>> import conceptscope as cs
+    >>> import torch
     >>> a = torch.arange(60.0)
     >>> wheel = torch.stack([(torch.pi * a / 6).cos(), (torch.pi * a / 6).sin(), a / 30], 1)
-    >>> select_periods(Activations({"embed": wheel}, a.int().tolist()))
+    >>> cs.select_periods(cs.Activations({"embed": wheel}, a.int().tolist()))
     (12.0,)
     """
     if not (math.isfinite(gain) and gain > 0):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NumberHelix:
-    """See `fit_number_helix`.
+    """A helix fitted to the activations of numbers, beside its controls; see `fit_number_helix`.
 
     scores: helix, circles (without the line), line, polynomial (of as many coefficients as the helix), pca
     (as many dimensions), shuffled (the helix on shuffled numbers, mean). clocks: each period on its own;

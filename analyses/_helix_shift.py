@@ -42,17 +42,18 @@ def helix_shift(
 
     Source: arXiv 2502.00873; the controls of equal length are this project's.
 
+    >>> import conceptscope as cs
+    >>> import torch
     >>> a = torch.arange(60.0)
     >>> wheel = torch.stack([(torch.pi * a / 6).cos(), (torch.pi * a / 6).sin(), a / 30], 1)
-    >>> import conceptscope as cs
     >>> found = cs.fit_number_helix(cs.Activations({"embed": wheel}, a.int().tolist()), periods=[12])
-    >>> helix_shift(found, 3, 9)
+    >>> cs.helix_shift(found, 3, 9)
     Intervention('helix shift', 'embed', positions='last')
     """
     steps = number_steps(helix, a, b, basis)
     model_name = "" if force else str(helix.source.get("model_name", ""))
     if len(steps) == 1 and np.ndim(a) == np.ndim(b) == 0:
-        edit: Any = _SameStep(AffineEdit(steps[0]), model_name)
+        edit: Any = AffineEdit(steps[0], model_name=model_name)
     else:
         edit = _StepForEach(steps, model_name)
     return Intervention(helix.site, edit, positions, name="helix shift")
@@ -74,17 +75,6 @@ def number_steps(helix: NumberHelix, a: Any, b: Any, basis: str) -> Float[Tensor
     lengths: Tensor = torch.linalg.vector_norm(other, dim=1, keepdim=True)
     wanted: Tensor = torch.linalg.vector_norm(own, dim=1, keepdim=True)
     return other * torch.where(lengths > 0, wanted / lengths, 0)
-
-
-@dataclass(frozen=True, eq=False)
-class _SameStep:
-    """Adds one step everywhere."""
-
-    affine: AffineEdit
-    model_name: str
-
-    def __call__(self, x: Float[Tensor, row * d], where: Where) -> Float[Tensor, row * d]:
-        return self.affine(x, where)
 
 
 @dataclass(frozen=True, eq=False)

@@ -71,8 +71,9 @@ def hidden_capability(
 
     Source: Park et al., arXiv 2406.19370, section 4.3; the random directions are ours.
 
+    >>> import conceptscope as cs
     >>> from conceptscope.worlds import planted
-    >>> target = Target(
+    >>> target = cs.Target(
     ...     planted.prompts("small blue"),
     ...     {"size": lambda text: "small" in text, "colour": lambda text: "blue" in text},
     ...     {
@@ -81,7 +82,7 @@ def hidden_capability(
     ...         ("colour",): planted.prompts("large blue"),
     ...     },
     ... )
-    >>> found = hidden_capability(planted.checkpoints(range(0, 80, 10)), target, grid=[0.5, 1.0])
+    >>> found = cs.hidden_capability(planted.checkpoints(range(0, 80, 10)), target, grid=[0.5, 1.0])
     >>> found.t_latent, found.t_over, found.t_naive, found.hidden
     (20, 40, 70, True)
     """

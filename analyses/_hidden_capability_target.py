@@ -25,7 +25,8 @@ class Target:
         ValueError: no concept, the target's own combination among the trained ones, one that is given twice,
             or a concept in which no two of them differ alone.
 
-    >>> Target(
+    >>> import conceptscope as cs
+    >>> cs.Target(
     ...     ["a small blue"],
     ...     {"size": lambda text: "small" in text, "colour": lambda text: "blue" in text},
     ...     {(): ["a large red"], ("size",): ["a small red"], ("colour",): ["a large blue"]},

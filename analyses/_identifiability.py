@@ -177,7 +177,8 @@ def identifiability(
 
     Source: Rajendran et al., arXiv 2402.09236 (environment diversity).
 
-    >>> report = identifiability([{0: 1.0}, {0: -1.0}, {1: 1.0}], variance=0.25)
+    >>> import conceptscope as cs
+    >>> report = cs.identifiability([{0: 1.0}, {0: -1.0}, {1: 1.0}], variance=0.25)
     >>> report.identifiable, report.rank, report.pattern, report.missing
     (False, 2, (True, False), ({1: -1.0},))
     """

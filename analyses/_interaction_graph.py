@@ -23,6 +23,12 @@ def plot_interaction_graph(found: FoundEffects, ax: Axes | None = None, *, n: in
 
     Raises:
         ValueError: n is less than one.
+
+    >>> import conceptscope as cs
+    >>> model = cs.load_model("tinyworld")
+    >>> found = cs.interactions(model, "the dog was not happy. it", cs.LogOdds("cried"))
+    >>> len(cs.plot_interaction_graph(found, n=4).texts)  # four nodes, three players and the target
+    8
     """
     if n < 1:
         raise ValueError(f"a graph needs at least one interaction, got n={n}")

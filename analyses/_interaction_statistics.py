@@ -49,6 +49,13 @@ def interaction_statistics(
         ValueError: fewer than two texts, different targets or methods, or others that do not fit.
 
     Source: arXiv 2305.01939, section 3 and appendix.
+
+    >>> import conceptscope as cs
+    >>> model, target = cs.load_model("tinyworld"), cs.LogOdds("cried")
+    >>> texts = ["the dog was not happy. it", "the small cat was never happy. it"]
+    >>> found = cs.interaction_statistics([cs.interactions(model, text, target) for text in texts])
+    >>> found["players"].value
+    3.5
     """
     _check(results, other)
     salient = [_keyed(one.salient(tau)) for one in results]
@@ -63,8 +70,10 @@ def interaction_statistics(
             bootstrap if len(known) == len(results) else PromptBootstrap(range(len(known)), resamples, rng)
         )
         value, low, high = drawn.interval(np.array(known))
+        if name != "degree":  # where the mean gain falls, p is negative
+            low = max(low, 0.0)
         if name not in NO_SHARES:
-            low, high = max(low, 0.0), min(high, 1.0)
+            high = min(high, 1.0)
         return Statistic(name, value, low, high, len(known))
 
     conditions = [one.conditions(tau) for one in results]

@@ -4,34 +4,79 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypedDict, Unpack, cast, overload
 
 import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
 
 from conceptscope.analyses._baselines import Baseline
 from conceptscope.analyses._decomposition import check_method, decompose
 from conceptscope.analyses._game import EXACT, check_exact
 from conceptscope.analyses._interactions_result import Interactions
-from conceptscope.analyses._latent_game import LatentGame, latent_game
+from conceptscope.analyses._latent_game import latent_game
+from conceptscope.analyses._played_text import PlayedText
 from conceptscope.analyses._players import TextPlayers
 from conceptscope.analyses._sentence import Sentence
 from conceptscope.analyses._sparse_game import sparse_interactions
 from conceptscope.analyses._sparse_interactions import SparseInteractions
+from conceptscope.analyses._targets import ClassLogOdds, LogitDifference, LogOdds, Similarity
 from conceptscope.analyses._text_game import TextGame, text_game
 from conceptscope.analyses._value_noise import value_noise
 from conceptscope.hooks import Examples, HookedModel, Intervention, Site
 from conceptscope.hooks._progress import progress_bar
 from conceptscope.hooks._prompts import Text
 from conceptscope.hooks._random import torch_generator
-from conceptscope.probes import Concept
+from conceptscope.probes import Concept, EncodedConcept
 
 LatentPlayers = Sequence[Site | Concept | Intervention]
+OneTarget = (
+    LogOdds
+    | LogitDifference
+    | ClassLogOdds
+    | Similarity
+    | Concept
+    | EncodedConcept
+    | Callable[[Float[Tensor, "row vocab"]], Float[Tensor, " row"]]
+)
+Targets = Sequence[OneTarget]
 
 
+class _Settings(TypedDict, total=False):
+    """What the type of the result does not depend on."""
+
+    players: TextPlayers | LatentPlayers
+    baseline: str | int | Baseline
+    fixed: Sequence[str] | None
+    ablate: str | Callable[[Site], Intervention]
+    examples: Examples | Sequence[Text] | None
+    method: str
+    noise_share: float
+    noise: bool
+    generator: int
+    progress: bool
+
+
+@overload
+def interactions(
+    model: HookedModel, text: Text, target: Targets, *, budget: None = None, **settings: Unpack[_Settings]
+) -> list[Interactions]: ...
+@overload
+def interactions(
+    model: HookedModel, text: Text, target: OneTarget, *, budget: None = None, **settings: Unpack[_Settings]
+) -> Interactions: ...
+@overload
+def interactions(
+    model: HookedModel, text: Text, target: Targets, *, budget: int, **settings: Unpack[_Settings]
+) -> list[Interactions] | list[SparseInteractions]: ...
+@overload
+def interactions(
+    model: HookedModel, text: Text, target: OneTarget, *, budget: int, **settings: Unpack[_Settings]
+) -> Interactions | SparseInteractions: ...
 def interactions(
     model: HookedModel,
     text: Text,
-    target: Any,
+    target: OneTarget | Targets,
     *,
     players: TextPlayers | LatentPlayers = "words",
     baseline: str | int | Baseline = "mean",
@@ -44,7 +89,7 @@ def interactions(
     noise: bool = True,
     generator: int = 0,
     progress: bool = False,
-) -> Any:
+) -> Interactions | SparseInteractions | list[Interactions] | list[SparseInteractions]:
     """What a model computes for a text as a sum of interactions between its words, or between its parts.
 
     For each of the 2^n masks of n players (20 at most) the target is computed with only these players
@@ -89,41 +134,38 @@ def interactions(
         raise ValueError("noise_share= is for all masks: with budget= the sparse fit leaves the noise out")
     source = torch_generator(generator)
     state = source.get_state()
-    targets = list(target) if isinstance(target, list | tuple) else [target]
+    several = isinstance(target, list | tuple)
+    targets: Any = target if several else [target]
     parts = _parts_of_the_model(players)
 
-    def game(absent: str | int | Baseline) -> TextGame | LatentGame:
+    def game(absent: str | int | Baseline) -> PlayedText:
         if parts is not None:
             return latent_game(model, text, targets, parts, ablate=ablate, examples=examples)
         words = cast(TextPlayers, players)
         return text_game(model, text, targets, players=words, baseline=absent, fixed=fixed, generator=source)
 
-    played, sentence, same = game(baseline), None, baseline
-    if isinstance(played, TextGame):
-        sentence, same = Sentence(played.text, played.tokens, played.spans), played.replacement
+    played = game(baseline)
     if budget is not None and not (len(played.players) <= EXACT and budget >= 2 ** len(played.players)):
-        shared = _Shared(played.baseline, "batches of random coalitions", model.name, sentence)
-        found = _sparse(played, budget, method, source, shared, progress)
-    else:
-        check_exact(len(played.players))
-        with progress_bar("interactions", 2 ** len(played.players), progress) as done:
-            values = played.all_values(done)
-        # Only now the path is known: a trie that was found wrong has given way to batches.
-        shared = _Shared(played.baseline, played.path, model.name, sentence)
-        noises = value_noise(model, lambda: game(same), values, source) if noise else None
-        found = [
-            Interactions(
-                played.players,
-                values[number],
-                decompose(values[number], method, noise_share),
-                target=name,
-                value_noise=None if noises is None else float(noises[number]),
-                generator_state=state,
-                **vars(shared),
-            )
-            for number, name in enumerate(played.targets)
-        ]
-    return found if isinstance(target, list | tuple) else found[0]
+        sparse = _sparse(played, model, budget, method, source, progress)
+        return sparse if several else sparse[0]
+    values = _all_values(played, progress)
+    same = played.replacement if isinstance(played, TextGame) else baseline
+    off = value_noise(model, lambda: game(same), values, source) if noise else None
+    # Only now the path is known: a trie that was found wrong has given way to batches.
+    shared = _shared(played, played.path, model)
+    exact = [
+        Interactions(
+            played.players,
+            values[number],
+            decompose(values[number], method, noise_share),
+            target=name,
+            value_noise=None if off is None else float(off[number]),
+            generator_state=state,
+            **vars(shared),
+        )
+        for number, name in enumerate(played.targets)
+    ]
+    return exact if several else exact[0]
 
 
 @dataclass(frozen=True)
@@ -136,16 +178,28 @@ class _Shared:
     sentence: Sentence | None
 
 
+def _shared(played: PlayedText, path: str, model: HookedModel) -> _Shared:
+    sentence = Sentence(played.text, played.tokens, played.spans) if isinstance(played, TextGame) else None
+    return _Shared(played.baseline, path, model.name, sentence)
+
+
+def _all_values(played: PlayedText, progress: bool) -> Float64[Tensor, "target mask"]:
+    check_exact(len(played.players))
+    with progress_bar("interactions", 2 ** len(played.players), progress) as done:
+        return played.all_values(done)
+
+
 def _sparse(
-    played: TextGame | LatentGame,
+    played: PlayedText,
+    model: HookedModel,
     budget: int,
     method: str,
     source: torch.Generator,
-    shared: _Shared,
     progress: bool,
-) -> list[Any]:
+) -> list[SparseInteractions]:
     with progress_bar("interactions", budget, progress) as done:
         found = sparse_interactions(played, budget, generator=source, done=done)
+    shared = _shared(played, "batches of random coalitions", model)
     return [
         SparseInteractions(surrogate, method, target=name, **vars(shared))
         for name, surrogate in zip(played.targets, found, strict=True)
@@ -163,5 +217,8 @@ def _parts_of_the_model(players: Any) -> LatentPlayers | None:
     listed = list(players)
     kinds = {isinstance(one, Site | Concept | Intervention) for one in listed}
     if len(kinds) > 1:
-        raise TypeError("players are parts of the text or parts of the model, not both in one call")
+        raise TypeError(
+            "players are parts of the text, such as 'dog', or parts of the model, such as Site('z.3.5'), not "
+            "both in one call"
+        )
     return listed if True in kinds else None

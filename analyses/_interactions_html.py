@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 12
 _RAISES, _LOWERS = "213,94,0", "0,114,178"
-_FAINT = "opacity:.6"
+_FAINT = "opacity:.75"
 _BAR = 12.0
 
 
@@ -53,8 +53,8 @@ def _row(one: Effect, greatest: float, found: FoundEffects) -> str:
     binds = "" if one.order < 2 else f' <small style="{_FAINT}">{one.kind}</small>'
     return (
         f'<tr><td style="text-align:right;font-variant-numeric:tabular-nums">{one.value:+.3f}{noisy}</td>'
-        f'<td style="text-align:left;min-width:{_BAR}em">{bar}{binds}</td>'
-        f'<td style="text-align:left;white-space:pre-wrap">{words}</td></tr>'
+        f'<td style="text-align:left;min-width:{_BAR}em;white-space:nowrap">{bar}{binds}</td>'
+        f'<td dir="auto" style="text-align:left;white-space:pre-wrap">{words}</td></tr>'
     )
 
 
@@ -66,10 +66,22 @@ def _marked(sentence: Sentence, players: Sequence[int], colour: str) -> str:
     """The sentence with the words that take part marked, and all others faint."""
     taking_part = {token for player in players for token in sentence.spans[player]}
     return "".join(
-        _mark(token, colour) if index in taking_part else f'<span style="{_FAINT}">{escape(token)}</span>'
-        for index, token in enumerate(sentence.tokens)
+        _mark(sentence.tokens[index], colour)
+        if index in taking_part
+        else f'<span style="{_FAINT}">{escape(sentence.tokens[index])}</span>'
+        for index in _of_the_text(sentence)
     )
 
 
+def _of_the_text(sentence: Sentence) -> range:
+    """The tokens without the special ones at both ends, which are of the tokenizer and not of the text."""
+    fixed = set(sentence.fixed)
+    own = [n for n, token in enumerate(sentence.tokens) if n not in fixed or token in sentence.text]
+    return range(own[0], own[-1] + 1) if own else range(0)
+
+
 def _mark(text: str, colour: str) -> str:
-    return f'<b style="background:rgba({colour},.35);border-radius:.2em">{escape(text)}</b>'
+    """The space before a word is no part of it."""
+    word = text.lstrip()
+    space = text[: len(text) - len(word)]
+    return f'{space}<b style="background:rgba({colour},.35);border-radius:.2em">{escape(word)}</b>'

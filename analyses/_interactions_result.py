@@ -206,8 +206,8 @@ class Interactions(FoundEffects):
         return (
             f"{self.target}: {float(self.values[-1]):+.3f} with all {len(self.players)} players, "
             f"{float(self.values[0]):+.3f} with none ({self.baseline}). {len(self.salient())} of "
-            f"{len(self.magnitudes)} {self.method} interactions are salient{sparsest}; they match all "
-            f"{len(self.values)} masked inputs {f'to {error:.0e} of the range' if error else 'exactly'}. "
+            f"{len(self.magnitudes)} {self.method.upper()} interactions are salient{sparsest}; they match "
+            f"all {len(self.values)} masked inputs {f'to {error:.0e} of the range' if error else 'exactly'}. "
             f"Computed by: {self.path}."
         )
 

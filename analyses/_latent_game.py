@@ -10,22 +10,21 @@ from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from conceptscope.analyses._coalition_batches import Asked, the_prompt
-from conceptscope.analyses._game import all_masks, check_exact, check_masks, nothing
+from conceptscope.analyses._game import nothing
 from conceptscope.analyses._latent_players import (
     Ablation,
     LatentPlayer,
     LatentPlayers,
     latent_players,
 )
+from conceptscope.analyses._played_text import PlayedText, a_few
 from conceptscope.analyses._stages import StagedForwards
 from conceptscope.analyses._targets import as_targets
 from conceptscope.hooks import Examples, HookedModel
 from conceptscope.hooks._prompts import Text
 
-_COMPARED = 4
 
-
-class LatentGame:
+class LatentGame(PlayedText):
     """Parts of a model that are present or ablated, and the targets' values for any coalition of them.
 
     Made by `latent_game`. ``targets`` and ``baseline`` say in words what is read and what happens to an
@@ -51,47 +50,23 @@ class LatentGame:
             return f"batches: {why}"
         return f"layer by layer: what comes before layer {self.forwards.cuts()[0]} once"
 
-    @property
-    def n_targets(self) -> int:
-        """How many values a coalition has."""
-        return len(self.targets)
-
-    def values(
-        self, masks: Bool[Tensor, "mask player"], done: Callable[[int], Any] = nothing
+    def _values(
+        self, masks: Bool[Tensor, "mask player"], done: Callable[[int], Any]
     ) -> Float64[Tensor, "target mask"]:
-        """The values of some coalitions, on the CPU; ``done`` is told of how many more there are.
-
-        Raises:
-            ValueError: masks of another shape or type; what an intervention refuses when the model runs.
-        """
-        check_masks(masks, len(self.players))
-        absent = ~masks.cpu()
+        absent = ~masks
         cuts = () if self.forwards.why_whole() else self.forwards.cuts()
         if cuts and not self._is_right(cuts, absent):
             cuts = ()
         return self.forwards.values(absent, cuts, done)
 
-    def all_values(self, done: Callable[[int], Any] = nothing) -> Float64[Tensor, "target mask"]:
-        """The values of all 2^n coalitions: bit i of a column's number says that player i is present.
-
-        Raises:
-            ValueError: more players than can be computed exactly.
-        """
-        check_exact(len(self.players))
-        return self.values(all_masks(len(self.players)), done)
-
     def _is_right(self, cuts: tuple[int, ...], absent: Bool[Tensor, "mask player"]) -> bool:
         """Whether a few coalitions have the values of whole forward passes; an architecture may surprise."""
         if cuts not in self._agrees:
-            few = absent[torch.linspace(0, len(absent) - 1, _COMPARED).long()]
+            few = absent[a_few(absent)]
             tolerance = torch.finfo(self.forwards.model.hf.dtype).eps ** 0.5
             found, true = (self.forwards.values(few, chosen, nothing) for chosen in (cuts, ()))
             self._agrees[cuts] = torch.allclose(found, true, atol=tolerance, rtol=tolerance)
         return self._agrees[cuts]
-
-    def __repr__(self) -> str:
-        shown = self.text if len(self.text) <= 40 else f"{self.text[:37]}..."
-        return f"LatentGame({shown!r}, {len(self.players)} players, {self.path})"
 
 
 def latent_game(

@@ -118,7 +118,7 @@ def _check_inside(label: str, site: Site) -> None:
     if site.kind == "embed":
         raise ValueError(
             f"the player {label!r} is at the embedding, where a text's words are players: "
-            "take text_game, or a site in a layer"
+            "take players='words', or a site in a layer"
         )
 
 

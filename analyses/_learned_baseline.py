@@ -26,16 +26,24 @@ def learned_baseline(
     steps: int = 100,
     generator: int | torch.Generator = 0,
 ) -> Baseline:
-    """An embedding that stands for absent players in all of some texts, as `text_game` takes it.
+    """An embedding that stands for absent players in all of some texts: a baseline= for `interactions`.
 
     Arguments as there; steps: of Adam, each on one of the texts. ``losses`` of the result are those before
     and after every tenth step.
 
     Raises:
-        TypeError, ValueError: what `text_game` refuses; no text with two players, or a target without
+        TypeError, ValueError: what `interactions` refuses; no text with two players, or a target without
             gradients.
 
     Source: Ren et al., arXiv 2305.01939.
+
+    >>> import conceptscope as cs
+    >>> model, target = cs.load_model("tinyworld"), cs.LogOdds("cried")
+    >>> texts = ["the dog was not happy. it", "the cat was never sad. it"]
+    >>> found = cs.learned_baseline(model, texts, target, steps=20)
+    >>> found.losses[-1] < found.losses[0]
+    True
+    >>> shown = cs.interactions(model, texts[0], target, baseline=found)
     """
     begun = fixed_baseline(model, "mean")
     made = [played(model, text, targets, players, fixed, begun) for text in texts]

@@ -37,8 +37,9 @@ def mask_concept(
 
     Source: Park et al., arXiv 2406.19370, section 5 (masking hides a concept in the conditioning).
 
-    >>> data = Examples(["a small red dog", "a red car", "a blue car"])
-    >>> mask_concept(data, ["red", "blue"], 1.0).texts
+    >>> import conceptscope as cs
+    >>> data = cs.Examples(["a small red dog", "a red car", "a blue car"])
+    >>> cs.mask_concept(data, ["red", "blue"], 1.0).texts
     ['a small dog', 'a car', 'a car']
     """
     if not 0 <= share <= 1:

@@ -48,9 +48,11 @@ def match_terms(
 
     Source: arXiv 2405.17425, section 5, whose correlations are the plain ones.
 
+    >>> import conceptscope as cs
+    >>> import torch
     >>> x = torch.linspace(0, 1, 50)
     >>> noise = torch.randn(50, generator=torch.Generator().manual_seed(0))
-    >>> found = match_terms((x**2 + 0.01 * noise)[:, None], {"x": x, "x²": x**2})
+    >>> found = cs.match_terms((x**2 + 0.01 * noise)[:, None], {"x": x, "x²": x**2})
     >>> found.best(0).term
     'x²'
     """

@@ -66,9 +66,11 @@ def fit_number_helix(
     Source: arXiv 2502.00873 (basis and controls), 2405.17425 (helix); clocks, nulls and verdict are this
     project's.
 
+    >>> import conceptscope as cs
+    >>> import torch
     >>> a = torch.arange(60.0)
     >>> wheel = torch.stack([(torch.pi * a / 6).cos(), (torch.pi * a / 6).sin(), a / 30], 1)
-    >>> found = fit_number_helix(Activations({"embed": wheel}, a.int().tolist()), periods=[12])
+    >>> found = cs.fit_number_helix(cs.Activations({"embed": wheel}, a.int().tolist()), periods=[12])
     >>> found.shape.name, round(found["helix"].cv_r2, 6)
     ('helix', 1.0)
     """

@@ -15,7 +15,8 @@ def number_examples(texts: Sequence[str], numbers: Sequence[int]) -> Examples:
     Raises:
         ValueError: no texts or numbers, or a text in which {} is not once.
 
-    >>> number_examples(["{} plus", "after {} comes"], [7, 12]).texts
+    >>> import conceptscope as cs
+    >>> cs.number_examples(["{} plus", "after {} comes"], [7, 12]).texts
     ['7 plus', '12 plus', 'after 7 comes', 'after 12 comes']
     """
     if not texts or not numbers:

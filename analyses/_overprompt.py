@@ -52,7 +52,8 @@ def repeat_spans(examples: Examples, times: int) -> Examples:
     Raises:
         ValueError: less than one time, or an example that is a chat or has no span.
 
-    >>> repeat_spans(Examples(["a very big dog"], spans=[(2, 6)]), 3).texts
+    >>> import conceptscope as cs
+    >>> cs.repeat_spans(cs.Examples(["a very big dog"], spans=[(2, 6)]), 3).texts
     ['a very very very big dog']
     """
     if isinstance(times, bool) or not isinstance(times, int) or times < 1:

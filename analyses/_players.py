@@ -12,13 +12,14 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from conceptscope.analyses._stop_words import STOP_WORDS
+from conceptscope.analyses._text_words import word_spans
 from conceptscope.hooks import HookedModel
 from conceptscope.hooks._prompts import Prompt
 
 TextPlayers = str | Sequence[str | tuple[int, int]]
 """\"words", "tokens", or spans: strings that the text has once, or (start, end) in characters."""
 
-_WORD = re.compile(r"\w+(?:['\u2019-]\w+)*")
+_PART_OF_MODEL = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*\.\d+(?:\.\w+)*")  # z.3.5, blocks.3.hook_mlp_out
 _SPECIAL = frozenset({"words", "tokens"})
 
 
@@ -117,11 +118,11 @@ def _words(model: HookedModel, prompt: Prompt, start: int, end: int) -> list[_Pi
     """Words with their tokens; a token that two words share belongs to the first."""
     found: list[_Piece] = []
     taken: set[int] = set()
-    for match in _WORD.finditer(prompt.text, start, end):
-        tokens = tuple(i for i in _meeting(model, prompt, *match.span()) if i not in taken)
+    for first, last in word_spans(prompt.text, start, end):
+        tokens = tuple(i for i in _meeting(model, prompt, first, last) if i not in taken)
         taken.update(tokens)
         if tokens:
-            found.append(_Piece(match.group(), tokens))
+            found.append(_Piece(prompt.text[first:last], tokens))
     return found
 
 
@@ -130,10 +131,10 @@ def _span(model: HookedModel, prompt: Prompt, given: object, start: int, end: in
         n = prompt.text.count(given, start, end) if given else 0
         if n != 1:
             often = "does not occur" if n == 0 else f"occurs {n} times"
-            raise ValueError(
-                f"the player {given!r} {often} in {_shown(prompt.text[start:end])}: "
-                "give a string that it has once, or (start, end) in characters"
-            )
+            instead = "give a string that it has once, or (start, end) in characters"
+            if n == 0 and _PART_OF_MODEL.fullmatch(given):
+                instead = f"strings are parts of the text, and a part of the model is Site({given!r})"
+            raise ValueError(f"the player {given!r} {often} in {_shown(prompt.text[start:end])}: {instead}")
         first = prompt.text.index(given, start, end)
         span = first, first + len(given)
     else:

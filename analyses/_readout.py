@@ -92,8 +92,10 @@ def readout_contributions(
 
     Source: arXiv 2405.17425, section 5.
 
+    >>> import conceptscope as cs
+    >>> import torch
     >>> hidden = torch.tensor([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
-    >>> readout_contributions(hidden, torch.tensor([1.0, 10.0])).error
+    >>> cs.readout_contributions(hidden, torch.tensor([1.0, 10.0])).error
     (7.0710678118654755, 0.0)
     """
     rows = finite_matrix("hidden", hidden)

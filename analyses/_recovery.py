@@ -110,8 +110,10 @@ def concept_recovery(
 
     Source: Rajendran et al., arXiv 2402.09236 (the metrics).
 
+    >>> import conceptscope as cs
+    >>> import torch
     >>> x = torch.randn(500, 4, generator=torch.Generator().manual_seed(0))
-    >>> recovery = concept_recovery(x[:, [1, 0]] * -3, x[:, :2], inputs=x)
+    >>> recovery = cs.concept_recovery(x[:, [1, 0]] * -3, x[:, :2], inputs=x)
     >>> recovery.matching, round(recovery.r2, 3), round(recovery.mcc, 3)
     ((1, 0), 1.0, 1.0)
     """

@@ -43,7 +43,7 @@ def rest_of_model(
     >>> import conceptscope as cs
     >>> model = cs.load_model("tinyworld")
     >>> acts = cs.capture(model, ["the dog was", "the dogs were"], "resid_post.3")
-    >>> predict = rest_of_model(model, "resid_post.3", "the cat", {"one": "was", "many": "were"})
+    >>> predict = cs.rest_of_model(model, "resid_post.3", "the cat", {"one": "was", "many": "were"})
     >>> len(predict(acts["resid_post.3"]))
     2
     """

@@ -76,9 +76,10 @@ def concept_signal(
     Source: Park et al., arXiv 2406.19370, definition 3 (|dG/dz|); sqrt(JS) is our analogue for next tokens.
 
     >>> import conceptscope as cs
-    >>> concept_signal(lambda z: z**2, 1, at=torch.tensor([[1.0, 3.0], [1.0, 5.0]])).value
+    >>> import torch
+    >>> cs.concept_signal(lambda z: z**2, 1, at=torch.tensor([[1.0, 3.0], [1.0, 5.0]])).value
     8.0
-    >>> signal = concept_signal(cs.load_model("tinyworld"), cs.load_examples("tinyworld/tense")[:40])
+    >>> signal = cs.concept_signal(cs.load_model("tinyworld"), cs.load_examples("tinyworld/tense")[:40])
     >>> signal.low > 0.3
     True
     """

@@ -83,8 +83,9 @@ def signal_law(
         ValueError: different concepts, fewer than three that were learned, one signal for all of them, or
             numbers that are not above 0.
 
+    >>> import conceptscope as cs
     >>> signals = {"tense": 1.0, "size": 0.5, "colour": 0.25, "coin": 0.1}
-    >>> signal_law(signals, {"tense": 10, "size": 20, "colour": 40, "coin": None})
+    >>> cs.signal_law(signals, {"tense": 10, "size": 20, "colour": 40, "coin": None})
     SignalLaw(slope -1 [-1, -1], r -1.000, 3 concepts; never learned: coin)
     """
     named = _by_name(signals, times)

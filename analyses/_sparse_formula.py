@@ -49,9 +49,11 @@ def sparse_formula(
 
     Source: Chen and Chen 2008, Biometrika 95, for the criterion, with gamma = 1.
 
+    >>> import conceptscope as cs
+    >>> import numpy as np
     >>> x = np.linspace(1, 2, 50)
     >>> library = {"x": x, "x²": x**2, "log x": np.log(x), "1/x": 1 / x}
-    >>> print(sparse_formula(library, 3 * x**2 - 2 / x).chosen)
+    >>> print(cs.sparse_formula(library, 3 * x**2 - 2 / x).chosen)
     3 x² - 2 1/x
     """
     if method not in _WAYS:

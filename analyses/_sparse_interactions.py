@@ -95,7 +95,7 @@ class SparseInteractions(FoundEffects):
         return (
             f"{self.target}: {everybody:+.3f} with all {len(self.players)} players ({there:+.3f} by the sum "
             f"of interactions), {nobody:+.3f} with none ({self.baseline}). {len(self.magnitudes)} "
-            f"{self.method} interactions explain {fit.r2:.3f} [{fit.low:.3f}, {fit.high:.3f}] of the "
+            f"{self.method.upper()} interactions explain {fit.r2:.3f} [{fit.low:.3f}, {fit.high:.3f}] of the "
             f"variance over {fit.n_held_out} masked inputs that were held out. Computed by: {self.path}."
         )
 

@@ -30,7 +30,7 @@ class Statistic:
 
 @dataclass(frozen=True, repr=False)
 class InteractionStatistics:
-    """See `interaction_statistics`, which says what each row is."""
+    """Statistics of the interactions of many texts; see `interaction_statistics`, which says what each is."""
 
     statistics: tuple[Statistic, ...]
     target: str
@@ -80,5 +80,7 @@ class InteractionStatistics:
         return f"InteractionStatistics({self.target}: {shown})"
 
     def _repr_html_(self) -> str:
-        about = f"{self.method} interactions in {self.target}; salient: {self.tau:g} of a text's greatest"
+        about = (
+            f"{self.method.upper()} interactions in {self.target}; salient: {self.tau:g} of a text's greatest"
+        )
         return table_html(about, self.to_frame())

@@ -35,13 +35,13 @@ def target_at(
 
     Raises:
         TypeError: something else as a target.
-        ValueError: several targets, tokens in a row, or Similarity; what `as_targets` refuses of a target;
+        ValueError: several targets, tokens in a row, or Similarity; what `interactions` refuses of a target;
             a site that is not there; when it runs, a position that is not there or rows of another width.
 
     >>> import conceptscope as cs
     >>> model = cs.load_model("tinyworld")
     >>> acts = cs.capture(model, ["the dog was", "the dogs were"], "resid_post.3")
-    >>> function = target_at(model, "resid_post.3", "the cat", cs.LogOdds("was"))
+    >>> function = cs.target_at(model, "resid_post.3", "the cat", cs.LogOdds("was"))
     >>> function(acts["resid_post.3"]).shape
     torch.Size([2])
     """

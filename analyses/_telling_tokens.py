@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from conceptscope.analyses._token_measures import TokenLogOdds
 from conceptscope.hooks import Examples, HookedModel, next_token_logits
 from conceptscope.hooks._clusters import clusters
+from conceptscope.hooks._prompts import special_ids
 from conceptscope.probes._rows import as_float64
 
 _MOST, _FALSE, _LEAST = 10, 0.05, 0.01
@@ -21,7 +22,7 @@ def telling_tokens(
 
     None where the model goes on alike: where no token on one of the sides is surely likelier, at a false
     discovery rate of 5 %, texts of one group or pair counting together, or none by a hundredth of the
-    greatest difference.
+    greatest difference. Tokens that no text contains, such as padding, are left out.
 
     Source: Benjamini and Hochberg 1995, Journal of the Royal Statistical Society B 57:289.
     """
@@ -29,12 +30,19 @@ def telling_tokens(
     cluster = np.asarray(clusters(len(examples), examples.groups, examples.pairs))
     difference, chance = _differences(p, positive, cluster)
     sure = _discovered(chance) & (np.abs(difference) >= _LEAST * np.abs(difference).max())
+    sure[list(_said_by_no_text(model, len(sure)))] = False
     sides: list[list[int]] = []
     for sign in (1, -1):
         found = np.flatnonzero(sure & (sign * difference > 0))
         order = np.argsort(-sign * difference[found], kind="stable")
         sides.append(found[order[:_MOST]].tolist())
     return TokenLogOdds.of(model, *sides) if all(sides) else None
+
+
+def _said_by_no_text(model: HookedModel, n: int) -> set[int]:
+    """Tokens that frame a text, but for its end, which a model does predict; and the unknown one."""
+    framing = special_ids(model.tokenizer) - {model.tokenizer.eos_token_id}
+    return {token for token in {*framing, model.tokenizer.unk_token_id} if token is not None and token < n}
 
 
 def _differences(

@@ -32,7 +32,7 @@ class TermMatch:
 
 @dataclass(frozen=True, repr=False)
 class TermMatches:
-    """See `match_terms`."""
+    """The partial correlation of each feature with each term, with 95 % intervals; see `match_terms`."""
 
     matches: tuple[TermMatch, ...]
     n_examples: int

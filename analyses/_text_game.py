@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from conceptscope.analyses._baseline_learning import Played, learn
 from conceptscope.analyses._baselines import Baseline, fixed_baseline
 from conceptscope.analyses._coalition_batches import Asked, TextForwards, the_prompt
-from conceptscope.analyses._game import all_masks, check_exact, check_masks, nothing
+from conceptscope.analyses._played_text import PlayedText, a_few
 from conceptscope.analyses._players import Players, TextPlayers, str_tokens, text_players
 from conceptscope.analyses._targets import as_targets
 from conceptscope.analyses._tree_attention import Trie, why_no_trie
@@ -22,7 +22,6 @@ from conceptscope.hooks._prompts import Text
 from conceptscope.hooks._random import torch_generator
 
 _TRIE = "prefix trie"
-_COMPARED = 4
 _STEPS = 50
 _TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3, torch.bfloat16: 0.25, torch.float16: 0.05}
 """How far a value may be off by the arithmetic of its dtype: far less than where a mask is not understood."""
@@ -31,7 +30,7 @@ _SHOWN: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
 """Models whose tries were compared with plain forward passes, and with which attention."""
 
 
-class TextGame:
+class TextGame(PlayedText):
     """A text whose players can be absent, and the targets' values for any coalition of them.
 
     Made by `text_game`. ``tokens`` are the text's, as strings with their spaces; ``spans`` the indices of
@@ -58,37 +57,22 @@ class TextGame:
         why = self._found_wrong or why_no_trie(forwards.model, forwards.prompt, forwards.asked)
         return f"batches: {why}" if why else _TRIE
 
-    @property
-    def n_targets(self) -> int:
-        """How many values a coalition has."""
-        return len(self.targets)
-
-    def values(
-        self, masks: Bool[Tensor, "mask player"], done: Callable[[int], Any] = nothing
+    def _values(
+        self, masks: Bool[Tensor, "mask player"], done: Callable[[int], Any]
     ) -> Float64[Tensor, "target mask"]:
-        """The values of some coalitions, on the CPU; ``done`` is told of how many more there are.
+        return self._forwards.values(self._players.absent(masks, len(self.tokens)), done)
 
-        Raises:
-            ValueError: masks of another shape or type.
-        """
-        check_masks(masks, len(self.players))
-        return self._forwards.values(self._players.absent(masks.cpu(), len(self.tokens)), done)
-
-    def all_values(self, done: Callable[[int], Any] = nothing) -> Float64[Tensor, "target mask"]:
-        """The values of all 2^n coalitions: bit i of a column's number says that player i is present.
-
-        Raises:
-            ValueError: more players than can be computed exactly.
-        """
-        check_exact(len(self.players))
-        masks, forwards = all_masks(len(self.players)), self._forwards
+    def _all_values(
+        self, masks: Bool[Tensor, "mask player"], done: Callable[[int], Any]
+    ) -> Float64[Tensor, "target mask"]:
         if self.path == _TRIE:
+            forwards = self._forwards
             trie = Trie(forwards.model, forwards.prompt, forwards.asked, forwards.baseline, self.spans)
             found = trie.all_values(done)
             if self._is_right(found, masks):
                 return found
             self._found_wrong = "the trie did not give what plain forward passes give"
-        return self.values(masks, done)
+        return self._values(masks, done)
 
     def _is_right(self, found: Float64[Tensor, "target mask"], masks: Bool[Tensor, "mask player"]) -> bool:
         """Whether a few coalitions have the values of plain forward passes, asked once for a model.
@@ -97,16 +81,12 @@ class TextGame:
         """
         hf = self._forwards.model.hf
         if _SHOWN.get(hf) != hf.config._attn_implementation:
-            few = torch.linspace(0, len(masks) - 1, _COMPARED).long()
+            few = a_few(masks)
             off = _TOLERANCE[hf.dtype]
             if not torch.allclose(found[:, few], self.values(masks[few]), atol=off, rtol=1e-3):
                 return False
             _SHOWN[hf] = hf.config._attn_implementation
         return True
-
-    def __repr__(self) -> str:
-        shown = self.text if len(self.text) <= 40 else f"{self.text[:37]}..."
-        return f"TextGame({shown!r}, {len(self.players)} players, {self.path})"
 
 
 def text_game(

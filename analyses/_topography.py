@@ -44,7 +44,9 @@ def latent_topography(
 
     Source: arXiv 2405.17425, section 4.2; agreement is this project's.
 
-    >>> found = latent_topography(lambda x: x.prod(1), torch.zeros(2), torch.eye(2), grid=3)
+    >>> import conceptscope as cs
+    >>> import torch
+    >>> found = cs.latent_topography(lambda x: x.prod(1), torch.zeros(2), torch.eye(2), grid=3)
     >>> found.values.tolist()
     [[4.0, -0.0, -4.0], [-0.0, 0.0, 0.0], [-4.0, 0.0, 4.0]]
     """

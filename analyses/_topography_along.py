@@ -24,7 +24,10 @@ _FEWEST = 2
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CurveTopography:
-    """at: where on the curve; values: the outputs there, of classes their numbers among ``labels``."""
+    """What a function gives along a curve; see `topography_along`.
+
+    at: where on the curve; values: the outputs there, of classes their numbers among ``labels``.
+    """
 
     at: Float[np.ndarray, " point"]
     values: Float[np.ndarray, " point"]
@@ -74,8 +77,10 @@ def topography_along(
         ValueError: fewer than two points; numbers that are not finite; another number of places than points;
             a function that does not give one output for each row.
 
+    >>> import conceptscope as cs
+    >>> import torch
     >>> line = torch.linspace(0, 1, 3)[:, None] * torch.tensor([3.0, 4.0])
-    >>> topography_along(lambda x: x.sum(1), line).to_frame()["at"].tolist()
+    >>> cs.topography_along(lambda x: x.sum(1), line).to_frame()["at"].tolist()
     [0.0, 2.5, 5.0]
     """
     check_size("batch_size", batch_size)

@@ -32,7 +32,7 @@ class TopographyData:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Topography:
-    """See `latent_topography`.
+    """What a function gives on a grid over directions; see `latent_topography`.
 
     axes: the coordinates of the grid along each direction; values: the outputs, one dimension a direction.
     Outputs that are classes are numbers among ``labels``, which is None of numbers.

@@ -78,7 +78,7 @@ def trajectory(
 
     >>> import conceptscope as cs
     >>> tense = cs.load_examples("tinyworld/tense")[:80]
-    >>> found = trajectory(checkpoints_of("tinyworld")[::8], {"tense": tense})
+    >>> found = cs.trajectory(cs.checkpoints("tinyworld")[::8], {"tense": tense})
     >>> found
     Trajectory(refitted probes; 4 checkpoints, steps 0 to 3906; 2 classes; tense)
     >>> found.fixed.learning_time(consecutive=2)["tense"].step

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Trajectory:
-    """See `trajectory`.
+    """Where each class is in concept space, checkpoint by checkpoint; see `trajectory`.
 
     values, low, high: coordinates [checkpoint, class, axis] as they were measured, with 95 % intervals; an
     axis is a concept of two values (towards the last of them), or one value of a concept of many.

@@ -42,9 +42,10 @@ def learning_time(
     Raises:
         ValueError: other numbers of steps, or fewer than are wanted in a row.
 
-    >>> learning_time([0.5, 0.9, 0.6, 0.8, 0.9, 1.0], [0, 1, 2, 4, 8, 16])
+    >>> import conceptscope as cs
+    >>> cs.learning_time([0.5, 0.9, 0.6, 0.8, 0.9, 1.0], [0, 1, 2, 4, 8, 16])
     LearningTime(step 4: .8 or more at 3 checkpoints in a row)
-    >>> learning_time([0.5, 0.6, 0.7], [0, 1, 2])
+    >>> cs.learning_time([0.5, 0.6, 0.7], [0, 1, 2])
     LearningTime(never: at most .7, at step 2, where .8 is wanted)
     """
     check_size("consecutive", consecutive)
@@ -58,9 +59,8 @@ def learning_time(
     above = [value >= threshold for value in accuracy]
     for at in range(len(steps) - consecutive + 1):
         if all(above[at : at + consecutive]):
-            return LearningTime(
-                steps[at], f"{_short(threshold)} or more at {consecutive} checkpoints in a row"
-            )
+            where = "one checkpoint" if consecutive == 1 else f"{consecutive} checkpoints in a row"
+            return LearningTime(steps[at], f"{_short(threshold)} or more at {where}")
     return LearningTime(None, _why_never(accuracy, steps, above, threshold, consecutive))
 
 

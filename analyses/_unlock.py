@@ -40,9 +40,9 @@ def time_to_unlock(
             after its first.
 
     >>> import conceptscope as cs
-    >>> target = Target(["the dog was"], {"mood": lambda text: text.strip() == "sad"})
-    >>> texts = Examples(["the dog was sad"], spans=[(12, 15)])
-    >>> time_to_unlock(cs.load_model("tinyworld"), texts, target, max_new_tokens=1)
+    >>> target = cs.Target(["the dog was"], {"mood": lambda text: text.strip() == "sad"})
+    >>> texts = cs.Examples(["the dog was sad"], spans=[(12, 15)])
+    >>> cs.time_to_unlock(cs.load_model("tinyworld"), texts, target, max_new_tokens=1)
     2
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:

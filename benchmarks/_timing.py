@@ -6,7 +6,6 @@ import copy
 import gc
 import io
 import os
-import platform
 import random
 import statistics
 import tempfile
@@ -21,7 +20,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
 import transformers
-from rich.console import Console
+from _machine import Clock
+from _tables import VERDICTS, show
 from rich.table import Table
 from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -212,13 +212,11 @@ class Report:
     """A table of ratios, printed at the end, with bars or, to compare libraries, with other columns."""
 
     def __init__(self, title: str, threads: int, columns: Sequence[str] = ("bar", "verdict")) -> None:
-        self._console = Console(width=None if Console().is_terminal else 130)
         self._threads = threads
-        self._begun = time.perf_counter(), busy_with_others()
-        self._table = Table(title=title, title_justify="left")
-        self._table.add_column("what")
-        for name in ("ratio", "cpu", "range", "rounds", *columns):
-            self._table.add_column(name, justify="right")
+        self._clock = Clock()
+        self._table = Table("what", "ratio", "cpu", "range", "rounds", *columns, title=title)
+        for column in self._table.columns[1:]:
+            column.justify = "right"
 
     def row(self, what: str, found: Ratio, *others: str) -> None:
         """The ratio is of wall time; that of CPU time stands beside it where it differs by .02 or more."""
@@ -228,23 +226,19 @@ class Report:
 
     def held(self, what: str, found: Ratio, bar: float, *others: str) -> None:
         """A row whose ratio has a bar."""
-        verdict = "[green]met[/]" if found.wall <= bar else "[red]over[/]"
-        self.row(what, found, f"{bar:.3g}", verdict, *others)
+        self.row(what, found, f"{bar:.3g}", VERDICTS[found.wall <= bar], *others)
+
+    def faster(self, what: str, found: Ratio, bar: float) -> None:
+        """A row that says how many times faster ours is, which must be at least so many."""
+        self.row(what, found, f">= {bar:g}", VERDICTS[found.wall >= bar])
 
     def section(self) -> None:
         self._table.add_section()
 
     def print(self, *notes: str) -> None:
-        self._console.print(self._table)
-        for note in (*notes, machine(self._threads)):
-            self._console.print(note, style="dim", highlight=False)
-        took = time.perf_counter() - self._begun[0]
-        others = (busy_with_others() - self._begun[1]) / took
-        self._console.print(
-            f"{took:.0f} s; others kept {others:.2f} cores busy", style="dim", highlight=False
-        )
-        if others > 0.1:
-            self._console.print("[yellow]The machine was not quiet: these ratios mean little.[/]")
+        others = self._clock.others()
+        busy = f"others kept {others:.2f} cores busy{': the machine was not quiet' * (others > 0.1)}"
+        show(self._table, *notes, f"{self._clock.wall():.0f} s; torch threads: {self._threads}; {busy}")
 
 
 def most_resident() -> int:
@@ -254,23 +248,3 @@ def most_resident() -> int:
     """
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(status["VmHWM"].split()[0]) * 1024
-
-
-def busy_with_others() -> float:
-    """Seconds of CPU time that other processes have had; 0 where the system does not say."""
-    path = Path("/proc/stat")
-    if not path.exists():
-        return 0.0
-    user, nice, system, _, _, irq, softirq, *_ = map(int, path.read_text().split("\n")[0].split()[1:])
-    busy = (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
-    return busy - time.process_time()
-
-
-def machine(threads: int) -> str:
-    """What it ran on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return (
-        f"{name or platform.processor()}, {os.cpu_count()} cores, {threads} threads; Python "
-        f"{platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}"
-    )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
+from _tables import show
 from rich.table import Table
 from tinyworld_bars import cuts, prefix
 
@@ -38,13 +38,13 @@ def main() -> None:
     made = argparse.ArgumentParser(description=__doc__)
     made.add_argument("--texts", type=int, default=100, help="sentences of each kind")
     n = made.parse_args().texts
-    console, world = Console(width=130), load_model("tinyworld")
-    console.print(answers(world, n))
+    world = load_model("tinyworld")
+    show(answers(world, n))
     tables = {"TinyWorld, log-odds": paper_table(world, n)}
     encoder = minilm()
     if encoder is not None:
         tables["MiniLM, similarity"] = interaction_statistics(similarities(encoder))
-    console.print(side_by_side(tables))
+    show(side_by_side(tables))
 
 
 def answers(model: HookedModel, n: int) -> Table:

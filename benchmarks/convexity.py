@@ -20,8 +20,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 import numpy as np
 import torch
+from _tables import VERDICTS, show
 from _timing import Report, Times, arguments, measured, most_resident, parser
-from rich.console import Console
 from rich.table import Table
 from sklearn.datasets import load_digits
 from torch import nn
@@ -81,8 +81,8 @@ def print_speed(threads: int, quick: bool) -> None:
     for name, bar in (("all pairs", ALL_PAIRS), ("50 sources", FIFTY_SOURCES)):
         found = times.ratio(name, "nnconvexity")
         spent = np.median([cpu for _, cpu in times.taken[name]])
-        verdict = "[green]met[/]" if found.cpu <= bar else "[red]over[/]"
-        report.row(f"{name}: {spent:.2f} CPU s, {1 / found.cpu:.0f} times less", found, f"{bar:.4f}", verdict)
+        what = f"{name}: {spent:.2f} CPU s, {1 / found.cpu:.0f} times less"
+        report.row(what, found, f"{bar:.4f}", VERDICTS[found.cpu <= bar])
     report.print(
         f"The bar is of CPU time; nnconvexity took {times.taken['nnconvexity'][0][1]:.1f} s of it.",
         f"300 rows, all pairs: scores differ by {off:.1e} (nnconvexity rounds to 5e-5).",
@@ -96,8 +96,9 @@ def print_memory(quick: bool) -> None:
     )
     peak, seconds = map(float, ran.stdout.split())
     matrix = 4 * n * n
-    print(f"{n} rows, width 384, 20 sources a class: {peak / 1e6:.0f} MB over the activations' own, ", end="")
-    print(f"{peak / matrix:.1%} of an n x n matrix; {seconds:.0f} CPU s")
+    table = Table("over the activations' own", "of an n x n matrix", "CPU time", title="Memory of convexity")
+    table.add_row(f"{peak / 1e6:.0f} MB", f"{peak / matrix:.1%}", f"{seconds:.0f} s")
+    show(table, f"{n} rows, width 384, 20 sources a class.")
 
 
 def peak(n: int) -> None:
@@ -170,14 +171,14 @@ def by_layer(seeds: int) -> Iterator[tuple[str, np.ndarray, float]]:
 
 
 def print_layers(seeds: int) -> None:
-    table = Table(title=f"Digits, 900 held out, {seeds} seeds: convexity by layer", title_justify="left")
+    table = Table(title=f"Digits, 900 held out, {seeds} seeds: convexity by layer")
     for heading in ("network", "0", "1", "2", "3", "4", "chance", ""):
         table.add_column(heading)
     for when, means, chance in by_layer(seeds):
         met = np.abs(means - TABLE[when]).max() <= MARGIN
-        table.add_row(when, *(f"{m:.3f}" for m in means), f"{chance:.3f}", "" if met else "[red]missed[/]")
-        table.add_row("the page", *(f"{m:.3f}" for m in TABLE[when]), ".112")
-    Console(width=100).print(table)
+        table.add_row(when, *(f"{m:.3f}" for m in means), f"{chance:.3f}", VERDICTS[bool(met)])
+        table.add_row("a prototype", *(f"{m:.3f}" for m in TABLE[when]), ".112")
+    show(table)
 
 
 def few_shot(seed: int, shots: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -213,11 +214,12 @@ def print_few_shot(seeds: int) -> None:
     )
     clusters = np.repeat(np.arange(seeds), before.shape[1])
     found = convexity_vs_performance(before.ravel(), recall.ravel(), clusters=clusters)
-    print(
-        f"Digits from 5 on, {seeds} seeds: convexity of the last layer {before.mean():.3f} after the others,"
-    )
-    print(f"{after.mean():.3f} after eight examples each (the page: .475, .821), recall {recall.mean():.3f}.")
-    print(f"{found} (the page: .38 [.27, .51])")
+    table = Table("", "found", "a prototype", title=f"Digits from 5 on, eight of each, {seeds} seeds")
+    table.add_row("convexity of the last layer after the others", f"{before.mean():.3f}", ".475")
+    table.add_row("the same after eight examples of each", f"{after.mean():.3f}", ".821")
+    table.add_row("recall then", f"{recall.mean():.3f}")
+    table.add_row(str(found), "", ".38 [.27, .51]")
+    show(table)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from rich.console import Console
+from _tables import show
 from rich.table import Table
 from tinyworld_bars import cuts
 
@@ -54,7 +54,7 @@ def main() -> None:
     quick = made.parse_args().quick
     torch.set_num_threads(2)
     examples, permutations = nouns(300 if quick else 800), 20 if quick else 200
-    table = Table(title=f"{len(examples)} nouns in context, eight kinds", title_justify="left")
+    table = Table(title=f"{len(examples)} nouns in context, eight kinds")
     for heading in ("model", "site", "mean", "se", "chance", "apart", "p", "p < .01"):
         table.add_column(heading)
     everywhere = ["embed", "resid_post"]
@@ -66,7 +66,7 @@ def main() -> None:
     for step, model in checkpoints("tinyworld")[:: 8 if quick else 2]:
         last = [f"resid_post.{model.n_layers - 1}"]
         add_rows(table, f"step {step}", measured(model, examples, last, permutations))
-    Console(width=100).print(table)
+    show(table)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 import transformers
-from rich.console import Console
+from _tables import VERDICTS, show
 from rich.table import Table
 
 from conceptscope.analyses import Trajectory, checkpoints, concept_signal, signal_law, trajectory
@@ -25,8 +25,7 @@ def tinyworld() -> Iterator[Table]:
         wall, cpu = time.perf_counter(), time.process_time()
         found[of] = trajectory(checkpoints("tinyworld"), concepts, of=of)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        met = "" if wall < SECONDS else "[red]missed[/red]"
-        timing.add_row(of, f"{wall:.0f} s", f"{cpu:.0f} s", f"< {SECONDS} s", met)
+        timing.add_row(of, f"{wall:.0f} s", f"{cpu:.0f} s", f"< {SECONDS} s", VERDICTS[wall < SECONDS])
     yield timing
     fixed = found["activations"].fixed
     assert fixed is not None
@@ -71,8 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     transformers.logging.set_verbosity_error()
     for name in given.parts or PARTS:
         for table in PARTS[name]():
-            table.title_justify = "left"
-            Console(width=110).print(table)
+            show(table)
 
 
 if __name__ == "__main__":

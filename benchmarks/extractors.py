@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from rich.console import Console
+from _tables import show
 from rich.table import Table
 
 from conceptscope.hooks import Activations, Examples, HookedModel, capture, load_examples, load_model
@@ -231,22 +231,19 @@ def furthest(acts: Activations, extractor: Extractor) -> tuple[float, bool]:
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     model = load_model("tinyworld")
-    console = Console(width=120)
-    table = Table(
-        title="tinyworld/sentiment_confounded, by layer 0 / 1 / 2 / 3 (resid_post)", title_justify="left"
-    )
+    table = Table(title="tinyworld/sentiment_confounded, by layer 0 / 1 / 2 / 3 (resid_post)")
     for column in ("extractor", "cosine: reading", "cosine: steering", "counterfactuals", "contradicting"):
         table.add_column(column)
     for name, sites in confounded(model, FITS).items():
         columns = np.array(list(sites.values())).T
         table.add_row(name, *(" / ".join(f"{value:.2f}" for value in column) for column in columns))
-    console.print(table)
-    table = Table(title="tinyworld/coin: AUROC, held out", title_justify="left")
+    show(table)
+    table = Table(title="tinyworld/coin: AUROC, held out")
     for column in ("extractor", "furthest from .5", "all intervals contain .5"):
         table.add_column(column)
     for name, (auroc, contained) in coins(model).items():
         table.add_row(name, f"{auroc:.3f}", "yes" if contained else "[red]no[/red]")
-    console.print(table)
+    show(table)
 
 
 if __name__ == "__main__":

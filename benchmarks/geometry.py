@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from rich.console import Console
+from _tables import show
 from rich.table import Table
 
 from conceptscope._numbers_command import TINYWORLD
@@ -36,7 +36,7 @@ def planted(periods: Sequence[float], noise: float, seed: int) -> Activations:
 
 
 def planted_table() -> Table:
-    table = Table(title=f"Planted periods that are found exactly, of {SEEDS} seeds", title_justify="left")
+    table = Table(title=f"Planted periods that are found exactly, of {SEEDS} seeds")
     for heading in ("planted", *(f"noise {noise:g}" for noise in NOISES)):
         table.add_column(heading)
     for periods in PLANTED:
@@ -53,7 +53,7 @@ def planted_table() -> Table:
 
 
 def tinyworld_table() -> Table:
-    table = Table(title="TinyWorld's numbers 0 to 99: R2 of held-out numbers", title_justify="left")
+    table = Table(title="TinyWorld's numbers 0 to 99: R2 of held-out numbers")
     names = ("line", "polynomial", "helix", "pca", "shuffled")
     ways = ("means", "helix", "polynomial", "line")
     for heading in ("texts", "site", "shape", *names, "readout", *(f"moved: {way}" for way in ways)):
@@ -81,7 +81,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for name in [part] if part else PARTS:
         for table in PARTS[name]:
-            Console(width=140).print(table())
+            show(table())
 
 
 if __name__ == "__main__":

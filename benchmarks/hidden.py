@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
-from rich.console import Console
+from _tables import VERDICTS, show
 from rich.table import Table
 
 from conceptscope.analyses import HiddenCapability, Target, checkpoints, hidden_capability
@@ -59,7 +59,7 @@ def signal_law(seeds: int) -> Iterator[Row]:
 
 
 def masking(seeds: int) -> Iterator[Row]:
-    """The same: when a colour is learned that prompts leave unsaid."""
+    """A tiny transformer: when a colour is learned that prompts leave unsaid."""
     times = []
     for share in SHARES:
         times.append(mean_time(seeds, masked=(0.0, share)))
@@ -90,7 +90,7 @@ def rates_of(found: HiddenCapability) -> str:
 
 
 def planted_capability(seeds: int) -> Iterator[Row]:
-    """A planted hidden capability."""
+    """A planted hidden capability, which must be found."""
     success = {"size": lambda text: "small" in text, "colour": lambda text: "blue" in text}
     asked = target(lambda size, colour: planted.prompts(f"{size} {colour}"), success)
     for seed in range(seeds):
@@ -102,7 +102,7 @@ def planted_capability(seeds: int) -> Iterator[Row]:
 
 
 def trained_capability(seeds: int) -> Iterator[Row]:
-    """A trained one, in the tiny transformer."""
+    """A trained tiny transformer: is a combination hidden that it never saw?"""
     asked, words = target(two_factor.prompts, dict(two_factor.SUCCESS)), two_factor.tokenizer()
     for seed in range(seeds):
         models = two_factor.checkpoints(STEPS, generator=seed)
@@ -138,7 +138,7 @@ def embedded_run(seeds: int) -> Iterator[Row]:
 
 
 def verdict(wanted: str, met: bool) -> str:
-    return f"{wanted}: {'met' if met else '[red]NOT MET[/red]'}"
+    return f"{wanted}: {VERDICTS[met]}"
 
 
 PARTS = (linear, planted_capability, embedded_run, masking, signal_law, trained_capability)
@@ -149,13 +149,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one seed instead of three")
     seeds = 1 if parser.parse_args().quick else 3
     torch.set_num_threads(1)
-    console = Console()
     for rows in PARTS:
         begun = time.perf_counter()
         table = Table("", "steps", "bar", title=(rows.__doc__ or "").splitlines()[0])
         for row in rows(seeds):
             table.add_row(*row)
-        console.print(table, f"{time.perf_counter() - begun:.0f} s")
+        show(table, f"{time.perf_counter() - begun:.0f} s")
 
 
 if __name__ == "__main__":

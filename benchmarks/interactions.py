@@ -1,11 +1,10 @@
 """What interactions cost beside shapiq, linear programmes and the published solver.
 
-`python benchmarks/interactions.py [--quick]` needs the extra `shapiq` and fails where a bar is missed.
+`python benchmarks/interactions.py [--quick]` needs the extra `shapiq`.
 """
 
 import functools
 import math
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +12,8 @@ from typing import Any
 import numpy as np
 import shapiq
 import torch
+from _tables import VERDICTS, show
 from _timing import Bench, Ratio, Report, Run, arguments, measured, parser
-from rich.console import Console
 from rich.table import Table
 from scipy.optimize import linprog
 from torch import Tensor
@@ -55,13 +54,13 @@ SETTINGS = (
 
 def main() -> None:
     given = arguments(parser("Interactions beside their peers."))
-    missed = [what for part in (arithmetic, sparsest) for what in part(given.quick, given.threads)]
-    sys.exit(f"bars missed: {', '.join(missed)}" if missed else 0)
+    arithmetic(given.quick, given.threads)
+    sparsest(given.quick)
 
 
-def arithmetic(quick: bool, threads: int) -> list[str]:
+def arithmetic(quick: bool, threads: int) -> None:
     """shapiq's exact computer over the same values, which both have beforehand."""
-    bench, missed = Bench(quick), []
+    bench = Bench(quick)
     report = Report("shapiq / ours", threads, ("apart", "bar", "verdict"))
     for setting in SETTINGS[:1] + SETTINGS[2:] if quick else SETTINGS:
         values = torch.randn(2**setting.n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -71,11 +70,8 @@ def arithmetic(quick: bool, threads: int) -> list[str]:
         ratio = each(found.ratio("theirs", "ours"))
         met = ratio.wall >= setting.bar and apart <= setting.equal
         what = f"{setting.name}, n = {setting.n}"
-        verdict = "[green]met[/]" if met else "[red]missed[/]"
-        report.row(what, ratio, f"{apart:.0e}", f">= {setting.bar:g}", verdict)
-        missed += [] if met else [what]
+        report.row(what, ratio, f"{apart:.0e}", f">= {setting.bar:g}", VERDICTS[met])
     report.print(f"shapiq 1.4.1's ExactComputer, with a table of values as its game; orders up to {ORDER}.")
-    return missed
 
 
 def shapiqs(setting: Setting, values: Tensor) -> Callable[[], Any]:
@@ -122,16 +118,13 @@ class Row:
     met: bool = True
 
 
-def sparsest(quick: bool, threads: int) -> list[str]:
+def sparsest(quick: bool) -> None:
     """AND-OR effects beside the linear programme's optimum and the published solver."""
     table = Table("game", "ours", "s", "gap", "optimum", "published SGD", "s", "wanted", "", title="AND-OR")
-    missed = []
     for row in sparsest_rows(quick):
-        table.add_row(*row.cells, row.wanted, "[green]met[/]" if row.met else "[red]missed[/]")
-        missed += [] if row.met else [row.cells[0]]
+        table.add_row(*row.cells, row.wanted, VERDICTS[row.met])
     table.caption = "sums of the effects' magnitudes; CPU seconds"
-    Console(width=130).print(table)
-    return missed
+    show(table)
 
 
 def sparsest_rows(quick: bool) -> Iterator[Row]:

@@ -2,7 +2,7 @@
 
 Measured binding energies and the semi-empirical formula; which formulas come back from their own values;
 models of binding energies, beside shuffled ones and models of several tasks; addition modulo 31. A row says
-what came out and the bar of the research page. --quick trains for a tenth of the steps, which shows that it
+what came out and the bar. --quick trains for a tenth of the steps, which shows that it
 runs and no more.
 """
 
@@ -11,14 +11,13 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+from _tables import VERDICTS, show
 from joblib import Parallel, delayed
-from rich.console import Console
 from rich.table import Table
 
 from conceptscope.analyses import (
@@ -241,9 +240,8 @@ def sum_with(run: modular.ModularRun, b: int) -> Callable[[torch.Tensor], torch.
 
 def shown(title: str, rows: Sequence[Row]) -> Table:
     table = Table("", "found", "bar", "", title=title)
-    verdicts: dict[Any, str] = {True: "[green]met[/]", False: "[red]missed[/]", None: ""}
     for name, found, bar, met in rows:
-        table.add_row(name, found, bar, verdicts[met])
+        table.add_row(name, found, bar, VERDICTS[met])
     return table
 
 
@@ -253,11 +251,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
-    console, data = Console(), nuclei.nuclides()
-    console.print(shown(f"{len(data)} measured nuclides with N, Z > 8", binding_rows(data)))
-    console.print(shown("Formulas", formula_rows(data)))
-    console.print(shown("Addition modulo 31", modular_rows(given.seeds, given.workers, given.quick)))
-    console.print(shown("Binding energies", model_rows(data, given.seeds, given.workers, given.quick)))
+    data = nuclei.nuclides()
+    show(shown(f"{len(data)} measured nuclides with N, Z > 8", binding_rows(data)))
+    show(shown("Formulas", formula_rows(data)))
+    show(shown("Addition modulo 31", modular_rows(given.seeds, given.workers, given.quick)))
+    show(shown("Binding energies", model_rows(data, given.seeds, given.workers, given.quick)))
 
 
 if __name__ == "__main__":

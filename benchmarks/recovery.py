@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from rich.console import Console
+from _tables import VERDICTS, show
 from rich.table import Table
 
 from conceptscope.analyses import ConceptRecovery, concept_recovery, identifiability
@@ -143,14 +143,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one seed")
     given = parser.parse_args()
-    console = Console(width=120)
     for title, (columns, rows) in TABLES.items():
         start = time.perf_counter()
-        table = Table(*columns, "wanted", "", title=title, title_justify="left")
+        table = Table(*columns, "wanted", "", title=title)
         for row in rows(1 if given.quick else given.seeds):
-            table.add_row(*row.cells, row.wanted, "" if row.met else "[red]missed[/red]")
-        table.caption = f"{time.perf_counter() - start:.0f} s"
-        console.print(table)
+            table.add_row(*row.cells, row.wanted, VERDICTS[row.met])
+        show(table, f"{time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
-from rich.console import Console
+from _tables import VERDICTS, show
 from rich.table import Table
 
 from conceptscope.analyses import Target, Trajectory, concept_signal, hidden_capability
@@ -56,7 +56,7 @@ def masking(seeds: int, _: str | None) -> Iterator[Table]:
         means.append(float(np.mean([np.nan if one is None else one for one in times])))
         table.add_row(f"{share:.0%}", ", ".join(map(str, times)), f"{means[-1]:.0f}")
     rising = all(before < after for before, after in itertools.pairwise(means))
-    table.caption = f"rising: {'met' if rising else 'NOT MET'}"
+    table.caption = f"rising: {VERDICTS[rising]}"
     yield table
 
 
@@ -154,7 +154,7 @@ def main() -> None:
     for name in given.parts or PARTS:
         begun = time.process_time()
         for table in PARTS[name](1 if given.quick else 3, given.picture):
-            Console(width=160).print(table, f"{time.process_time() - begun:.0f} s of CPU")
+            show(table, f"{time.process_time() - begun:.0f} s of CPU")
 
 
 if __name__ == "__main__":

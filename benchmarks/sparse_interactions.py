@@ -14,8 +14,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 import transformers
-from _timing import arguments, machine, parser, texts, tokenizer
-from rich.console import Console
+from _tables import show
+from _timing import arguments, parser, texts, tokenizer
 from rich.table import Table
 from torch import Tensor
 
@@ -155,7 +155,7 @@ def row(
 def main() -> None:
     made = arguments(parser(__doc__ or ""))
     ways = {"ours": ours, "ProxySPEX": shapiq_way("ProxySPEX"), "SPEX": shapiq_way("SPEX")}
-    table = Table(title="Held-out R² and CPU seconds at equal budget", title_justify="left")
+    table = Table(title="Held-out R² and CPU seconds at equal budget")
     for column in ("game", "budget", *(f"{name} {what}" for name in ways for what in ("R²", "s")), "time"):
         table.add_column(column, justify="right")
     for spread, seed in itertools.product((0.1, 0.2), SEEDS[: 1 if made.quick else None]):
@@ -164,9 +164,7 @@ def main() -> None:
     for n, budget, n_effects, max_order in PLANTED[: 1 if made.quick else None]:
         label = f"{n_effects} ANDs of up to {max_order}, n = {n}"
         table.add_row(*row(label, Planted(n, n_effects, max_order), budget, ways, made.threads))
-    console = Console(width=150)
-    console.print(table)
-    console.print(machine(made.threads), style="dim")
+    show(table)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 import transformers
+from _tables import VERDICTS, show
 from _timing import (
     N_LAYERS,
     SIZES,
@@ -31,7 +32,6 @@ from _timing import (
     texts,
     tokenizer,
 )
-from rich.console import Console
 from rich.table import Table
 
 from conceptscope.hooks import Activations, Examples, HookedModel, capture, load_model
@@ -125,12 +125,12 @@ def into(folder: Path, model: HookedModel, given: list[str], position: str) -> A
 
 
 def figures(folder: Path, quick: bool, threads: int) -> None:
-    table = Table(title="a store at rest, and memory while one is written", title_justify="left")
+    table = Table(title="a store at rest, and memory while one is written")
     for name in ("what", "measured", "bar", "verdict"):
         table.add_column(name, justify="left" if name == "what" else "right")
 
     def row(what: str, found: float, unit: str, bar: float | None = None) -> None:
-        verdict = "" if bar is None else "[green]met[/]" if found <= bar else "[red]over[/]"
+        verdict = VERDICTS[None if bar is None else found <= bar]
         table.add_row(what, f"{found:.1f} {unit}", "" if bar is None else f"{bar:g} {unit}", verdict)
 
     size = GIGABYTE // 16 if quick else GIGABYTE
@@ -143,7 +143,7 @@ def figures(folder: Path, quick: bool, threads: int) -> None:
     many = MANY // 10 if quick else MANY
     grown = (measured_peak(many, threads) - measured_peak(FEW, threads)) / 1024
     row(f"growth of the largest resident size from {FEW} to {many} examples", grown, "MB", FLAT)
-    Console(width=130).print(table)
+    show(table)
 
 
 def fitting(folder: Path, quick: bool, threads: int) -> None:

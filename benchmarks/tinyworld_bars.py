@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from rich.console import Console
+from _tables import VERDICTS, show
 from rich.table import Table
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
@@ -373,15 +373,14 @@ def main() -> None:
     parser.add_argument("folders", nargs="*", default=["tinyworld"])
     for folder in parser.parse_args().folders:
         model = load_model(folder)
-        table = Table(title=f"TinyWorld's bars: {folder}", title_justify="left")
+        table = Table(title=f"TinyWorld's bars: {folder}")
         for column in ("bar", "value", "wanted", ""):
             table.add_column(column)
         for bar in measure(model, untrained_like(model)):
             wanted = [f">= {bar.low}"] * (bar.low > -np.inf) + [f"<= {bar.high}"] * (bar.high < np.inf)
-            table.add_row(
-                bar.name, f"{bar.value:.4g}", ", ".join(wanted), "" if bar.met else "[red]missed[/red]"
-            )
-        Console(width=110).print(table)
+            verdict = VERDICTS[bar.met if wanted else None]
+            table.add_row(bar.name, f"{bar.value:.4g}", ", ".join(wanted), verdict)
+        show(table)
 
 
 if __name__ == "__main__":

@@ -1,31 +1,53 @@
-"""The command line: what it takes; the work is in a file for each command, imported when it is called."""
+"""The command line: what each command takes; the work is in a file for each, imported when it is called."""
 
+from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from conceptscope._console import PlainErrors, quiet
+from conceptscope._console import quiet
+from conceptscope._options import (
+    Data,
+    Directions,
+    Extractor,
+    ExtractorName,
+    Folds,
+    Force,
+    GroupColumn,
+    LabelColumn,
+    Model,
+    Position,
+    SavedConcept,
+    Sites,
+    Strengths,
+    TextColumn,
+    Tokens,
+    Towards,
+    in_columns,
+    in_method,
+    in_reading,
+    in_steering,
+    random_directions,
+    token_position,
+)
+from conceptscope._plain_errors import PlainErrors
+from conceptscope._typed_numbers import real, whole
+
+in_explained = partial(typer.Option, rich_help_panel="What is explained")
+in_numbers = partial(typer.Option, rich_help_panel="Numbers")
 
 app = typer.Typer(
+    name="conceptscope",
     cls=PlainErrors,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Begin with: conceptscope tour",
 )
-
-
-class ExtractorName(StrEnum):
-    """The extractors that the command line offers."""
-
-    mean_difference = "mean-difference"
-    logistic = "logistic"
-    linear_discriminant = "linear-discriminant"
-    leace = "leace"
-    principal_direction = "principal-direction"
-    contrast_consistent = "contrast-consistent"
 
 
 class ReportExtractorName(StrEnum):
@@ -45,12 +67,6 @@ class ReadFrom(StrEnum):
     outputs = "outputs"
 
 
-Model = Annotated[
-    str,
-    typer.Option(help="A Hugging Face name, a folder, or 'tinyworld', which comes with the package."),
-]
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         from conceptscope import __version__
@@ -59,16 +75,24 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def command(*example: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function a command, with an example below its help: lines that a shell takes as one."""
+    return app.command(epilog="Example:\n" + " \\\n".join(example))
+
+
 @app.callback()
 def conceptscope(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option(
+            "--version", metavar="", callback=_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Find the concepts inside pretrained transformers, check them, and act on them."""
 
 
-@app.command()
+@command("conceptscope tour --out tour")
 def tour(
     out: Annotated[Path, typer.Option(help="The folder for the pictures.")] = Path("tour"),
 ) -> None:
@@ -78,59 +102,48 @@ def tour(
     run_tour(out)
 
 
-@app.command()
+@command("conceptscope sites --model tinyworld")
+def sites(model: Model) -> None:
+    """List the sites of a model: the places where its activations can be read and changed."""
+    from conceptscope._sites_command import run_sites
+
+    run_sites(model)
+
+
+@command("conceptscope sweep --model tinyworld --data tinyworld/sentiment --out found")
 def sweep(
     model: Model,
-    data: Annotated[str, typer.Option(help="A .csv or .jsonl file, or a built-in set: 'sentiment'.")],
+    data: Data,
     out: Annotated[Path, typer.Option(help="The folder for sweep.csv, sweep.png and concepts/.")],
-    text: Annotated[str, typer.Option(help="The column of the texts.")] = "text",
-    label: Annotated[str, typer.Option(help="The column of the labels.")] = "label",
-    group: Annotated[
-        str | None,
-        typer.Option(
-            help="The column of the groups, which folds never split (default: 'group' if it is there)."
-        ),
-    ] = None,
-    sites: Annotated[
-        str, typer.Option(help="Kinds or sites, with commas between: 'resid_post' is that of every layer.")
-    ] = "resid_post",
-    position: Annotated[
-        str, typer.Option(help="The token to read: 'last', 'first', 'mean', or an index from either end.")
-    ] = "last",
-    folds: Annotated[int, typer.Option(help="How many folds of held-out data.")] = 5,
-    extractor: Annotated[
-        ExtractorName, typer.Option(help="How a concept is made; the last two need a column 'pair'.")
-    ] = ExtractorName.mean_difference,
+    text: TextColumn = "text",
+    label: LabelColumn = "label",
+    group: GroupColumn = None,
+    sites: Sites = "resid_post",
+    position: Position = "last",
+    folds: Folds = 5,
+    extractor: Extractor = ExtractorName.mean_difference,
 ) -> None:
     """Find which sites hold a concept, on held-out data with controls, and save the concepts."""
     from conceptscope._sweep_command import Columns, run_sweep
 
-    run_sweep(
-        model, data, out, Columns(text, label, group), sites.split(","), position, folds, extractor.value
-    )
+    columns = Columns(text, label, group)
+    run_sweep(model, data, out, columns, sites.split(","), position, folds, extractor.value)
 
 
-@app.command()
+@command("conceptscope capture --model tinyworld --data tinyworld/tense --out acts")
 def capture(
     model: Model,
-    data: Annotated[str, typer.Option(help="A .csv or .jsonl file, or a built-in set: 'sentiment'.")],
+    data: Data,
     out: Annotated[
         Path, typer.Option(help="The folder for the activations; what is there already is not done again.")
     ],
-    text: Annotated[str, typer.Option(help="The column of the texts.")] = "text",
+    text: TextColumn = "text",
     label: Annotated[
-        str | None, typer.Option(help="The column of the labels (default: 'label' if it is there).")
+        str | None, in_columns(help="That of the labels (default: 'label' if it is there).")
     ] = None,
-    group: Annotated[
-        str | None, typer.Option(help="The column of the groups (default: 'group' if it is there).")
-    ] = None,
-    sites: Annotated[
-        str, typer.Option(help="Kinds or sites, with commas between: 'resid_post' is that of every layer.")
-    ] = "resid_post",
-    position: Annotated[
-        str,
-        typer.Option(help="The token to read: 'last', 'first', 'mean', 'all', or an index from either end."),
-    ] = "last",
+    group: GroupColumn = None,
+    sites: Sites = "resid_post",
+    position: Annotated[Any, token_position("'last', 'first', 'mean', 'all'")] = "last",
     dtype: Annotated[
         str | None, typer.Option(help="What is written: bf16, fp16 or fp32 (default: the model's own).")
     ] = None,
@@ -142,19 +155,21 @@ def capture(
     run_capture(model, data, out, Columns(text, label, group), sites.split(","), position, dtype)
 
 
-@app.command()
+@command(
+    "conceptscope steer --model tinyworld --concept",
+    "found/concepts/resid_post.2.safetensors --strength 2 'the dog was'",
+)
 def steer(
     prompt: Annotated[str, typer.Argument(help="The text to go on from.")],
     model: Model,
-    concept: Annotated[Path, typer.Option(help="A concept that 'conceptscope sweep' saved.")],
-    strength: Annotated[float, typer.Option(help="How far to move the reading, in standard deviations.")],
-    towards: Annotated[
-        str | None, typer.Option(help="The class to move towards (default: the last of two).")
-    ] = None,
-    tokens: Annotated[int, typer.Option(min=1, help="How many tokens to write.")] = 40,
-    force: Annotated[
-        bool, typer.Option("--force", help="Use a concept that was found in another model.")
-    ] = False,
+    concept: SavedConcept,
+    strength: Annotated[
+        float,
+        in_steering(parser=real(), help="How far to move the reading, in standard deviations."),
+    ],
+    towards: Towards = None,
+    tokens: Tokens = 40,
+    force: Force = False,
 ) -> None:
     """Continue a prompt without and with a concept added, side by side."""
     from conceptscope._steer_command import run_steer
@@ -162,15 +177,15 @@ def steer(
     run_steer(model, concept, strength, prompt, tokens, towards, force)
 
 
-@app.command()
+@command(
+    "conceptscope dose --model tinyworld --concept",
+    "found/concepts/resid_post.2.safetensors --prompts prompts.txt --out dose",
+)
 def dose(
     model: Model,
-    concept: Annotated[Path, typer.Option(help="A concept that 'conceptscope sweep' saved.")],
+    concept: SavedConcept,
     prompts: Annotated[Path, typer.Option(help="A text file with a prompt on each line.")],
     out: Annotated[Path, typer.Option(help="The folder for dose.csv, dose.png and texts.csv.")],
-    strengths: Annotated[
-        str, typer.Option(help="In standard deviations, with commas between: '-2,0,2'.")
-    ] = "0,1,2,3,4",
     measure: Annotated[
         str | None,
         typer.Option(
@@ -178,15 +193,14 @@ def dose(
             ".jsonl file of texts with two labels (default: the tokens that the concept raises most)."
         ),
     ] = None,
-    towards: Annotated[
-        str | None, typer.Option(help="The class to move towards (default: the last of two).")
-    ] = None,
-    tokens: Annotated[int, typer.Option(min=1, help="How many tokens to write.")] = 20,
-    directions: Annotated[int, typer.Option(min=1, help="How many random directions to compare with.")] = 20,
-    kl: Annotated[float, typer.Option(help="The harm allowed to the best dose, in nats a token.")] = 0.5,
-    force: Annotated[
-        bool, typer.Option("--force", help="Use a concept that was found in another model.")
-    ] = False,
+    kl: Annotated[
+        float, typer.Option(parser=real(), help="The harm allowed to the best dose, in nats a token.")
+    ] = 0.5,
+    strengths: Strengths = "0,1,2,3,4",
+    towards: Towards = None,
+    tokens: Tokens = 20,
+    directions: Directions = 20,
+    force: Force = False,
 ) -> None:
     """Measure what adding a concept does and breaks; the same command goes on where it stopped."""
     from conceptscope._dose_command import Settings, run_dose
@@ -195,32 +209,32 @@ def dose(
     run_dose(model, concept, prompts, out, settings)
 
 
-@app.command()
+@command("conceptscope interact --model tinyworld --target cried", "'the dog was not happy. it'")
 def interact(
     text: Annotated[str, typer.Argument(help="The text whose words are present or absent.")],
     model: Model,
-    target: Annotated[
-        str | None, typer.Option(help="The next token whose log-odds are explained: ' happy'.")
-    ] = None,
-    versus: Annotated[
-        str | None, typer.Option(help="Another token: the difference of the two logits is explained.")
-    ] = None,
-    concept: Annotated[
-        Path | None, typer.Option(help="Instead of a token, a concept that 'conceptscope sweep' saved.")
-    ] = None,
-    towards: Annotated[
-        str | None, typer.Option(help="The class of the concept that is read (default: the last of two).")
-    ] = None,
-    players: Annotated[
-        str, typer.Option(help="'words', 'tokens', or parts of the text with | between.")
-    ] = "words",
-    baseline: Annotated[
-        str, typer.Option(help="What stands for an absent word: 'mean', 'learned', 'attention', or a token.")
-    ] = "mean",
-    method: Annotated[str, typer.Option(help="'and', 'or', or 'and-or', the sparsest mixture.")] = "and",
     out: Annotated[
         Path | None, typer.Option(help="A folder for interactions.csv, interactions.png, interactions.html.")
     ] = None,
+    target: Annotated[
+        str | None, in_explained(help="The next token whose log-odds are explained, such as ' happy'.")
+    ] = None,
+    versus: Annotated[
+        str | None, in_explained(help="Another token: the difference of the two logits is explained.")
+    ] = None,
+    concept: Annotated[
+        Path | None, in_explained(help="Instead of a token, a concept that 'conceptscope sweep' saved.")
+    ] = None,
+    towards: Annotated[
+        str | None, in_explained(help="The class of the concept that is read (default: the last of two).")
+    ] = None,
+    players: Annotated[
+        str, in_method(help="'words', 'tokens', or parts of the text with | between.")
+    ] = "words",
+    baseline: Annotated[
+        str, in_method(help="What stands for an absent word: 'mean', 'learned', 'attention', or a token.")
+    ] = "mean",
+    method: Annotated[str, in_method(help="'and', 'or', or 'and-or', the sparsest mixture.")] = "and",
 ) -> None:
     """Show which words together make a model say something, exactly, for up to 20 words."""
     from conceptscope._interact_command import Settings, run_interact
@@ -229,7 +243,10 @@ def interact(
     run_interact(model, text, out, settings)
 
 
-@app.command()
+@command(
+    "conceptscope dynamics --checkpoints tinyworld",
+    "--data tinyworld/tense --data tinyworld/truth --out learned",
+)
 def dynamics(
     checkpoints: Annotated[
         str,
@@ -241,35 +258,35 @@ def dynamics(
     data: Annotated[
         list[str],
         typer.Option(
-            help="A concept: a .csv or .jsonl file, or a built-in set: 'tinyworld/tense'. Once for each."
+            metavar="<str>",
+            help="A concept: a .csv or .jsonl file, or a built-in set such as 'tinyworld/sentiment'. Once "
+            "for each.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="The folder for the tables and pictures.")],
-    of: Annotated[
-        ReadFrom, typer.Option(help="What is read: probes in the activations, or the next token.")
-    ] = ReadFrom.activations,
-    text: Annotated[str, typer.Option(help="The column of the texts.")] = "text",
-    label: Annotated[str, typer.Option(help="The column of the labels.")] = "label",
-    group: Annotated[
-        str | None, typer.Option(help="The column of the groups (default: 'group' if it is there).")
-    ] = None,
-    site: Annotated[
-        str | None,
-        typer.Option(help="Where probes read, such as resid_post.6 (default: resid_post half-way up)."),
-    ] = None,
-    position: Annotated[
-        str, typer.Option(help="The token to read: 'last', 'first', 'mean', or an index from either end.")
-    ] = "last",
-    extractor: Annotated[
-        ExtractorName, typer.Option(help="How a concept is made; the last two need a column 'pair'.")
-    ] = ExtractorName.mean_difference,
-    smooth: Annotated[
-        float, typer.Option(min=0, help="Smooth the paths over so many checkpoints to either side.")
-    ] = 0.0,
     revisions: Annotated[
         str | None,
         typer.Option(help="Some of the hub's revisions, with commas between (default: all steps)."),
     ] = None,
+    text: TextColumn = "text",
+    label: LabelColumn = "label",
+    group: GroupColumn = None,
+    of: Annotated[
+        ReadFrom,
+        in_reading(
+            metavar="<name>",
+            help="Concepts are read in 'activations', by probes, or in 'outputs', the next token.",
+        ),
+    ] = ReadFrom.activations,
+    site: Annotated[
+        str | None,
+        in_reading(help="Where probes read, such as resid_post.6 (default: resid_post half-way up)."),
+    ] = None,
+    position: Position = "last",
+    extractor: Extractor = ExtractorName.mean_difference,
+    smooth: Annotated[
+        float, in_method(parser=real(0), help="Smooth the paths over so many checkpoints to either side.")
+    ] = 0.0,
 ) -> None:
     """Follow concepts through training: which is learned when; the same command goes on where it stopped."""
     from conceptscope._dynamics_command import Settings, run_dynamics
@@ -279,32 +296,26 @@ def dynamics(
     run_dynamics(checkpoints, data, out, Columns(text, label, group), settings)
 
 
-@app.command()
+@command("conceptscope convexity --model tinyworld --data tinyworld/colour --out regions")
 def convexity(
     model: Model,
-    data: Annotated[str, typer.Option(help="A .csv or .jsonl file, or a built-in set: 'sentiment'.")],
+    data: Data,
     out: Annotated[Path, typer.Option(help="The folder for convexity.csv and convexity.png.")],
-    text: Annotated[str, typer.Option(help="The column of the texts.")] = "text",
-    label: Annotated[str, typer.Option(help="The column of the labels.")] = "label",
-    group: Annotated[
-        str | None,
-        typer.Option(help="The column of the groups, shuffled as a whole (default: 'group' if it is there)."),
-    ] = None,
-    sites: Annotated[
-        str, typer.Option(help="Kinds or sites, with commas between: 'resid_post' is that of every layer.")
-    ] = "resid_post",
-    position: Annotated[
-        str, typer.Option(help="The token to read: 'last', 'first', 'mean', or an index from either end.")
-    ] = "last",
+    text: TextColumn = "text",
+    label: LabelColumn = "label",
+    group: GroupColumn = None,
+    sites: Sites = "resid_post",
+    position: Position = "last",
     kind: Annotated[
-        str, typer.Option(help="'graph': shortest paths between neighbours; 'euclidean': straight lines.")
+        str, in_method(help="'graph': shortest paths between neighbours; 'euclidean': straight lines.")
     ] = "graph",
-    k: Annotated[int, typer.Option(min=1, help="How many neighbours each example is joined to.")] = 10,
+    k: Annotated[int, in_method(parser=whole(1), help="How many neighbours each example is joined to.")] = 10,
     permutations: Annotated[
-        int, typer.Option(min=0, help="How many shuffles of the labels for p; 0: none.")
+        int, in_method(parser=whole(0), help="How many shuffles of the labels for p; 0: none.")
     ] = 200,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="How many processes (default: one a core where rows are many).")
+        int | None,
+        in_method(parser=whole(1), help="How many processes (default: one a core where rows are many)."),
     ] = None,
 ) -> None:
     """Measure whether classes are convex regions of what a model computes, site by site."""
@@ -315,109 +326,92 @@ def convexity(
     run_convexity(model, data, out, Columns(text, label, group), sites.split(","), position, settings)
 
 
-@app.command()
+@command("conceptscope report --model tinyworld --data tinyworld/sentiment")
 def report(
     model: Model,
-    data: Annotated[str, typer.Option(help="A .csv or .jsonl file, or a built-in set: 'sentiment'.")],
+    data: Data,
     out: Annotated[Path, typer.Option(help="The page; the concepts are saved in a folder beside it.")] = Path(
         "report.html"
     ),
-    text: Annotated[str, typer.Option(help="The column of the texts.")] = "text",
-    label: Annotated[str, typer.Option(help="The column of the labels.")] = "label",
-    group: Annotated[
-        str | None,
-        typer.Option(
-            help="The column of the groups, which folds never split (default: 'group' if it is there)."
-        ),
-    ] = None,
-    sites: Annotated[
-        str, typer.Option(help="Kinds or sites, with commas between: 'resid_post' is that of every layer.")
-    ] = "resid_post",
-    position: Annotated[
-        str, typer.Option(help="The token to read: 'last', 'first', 'mean', or an index from either end.")
-    ] = "last",
+    text: TextColumn = "text",
+    label: LabelColumn = "label",
+    group: GroupColumn = None,
+    sites: Sites = "resid_post",
+    position: Position = "last",
     extractor: Annotated[
         ReportExtractorName,
-        typer.Option(help="How a concept is made; 'ridge' is for labels that are numbers."),
+        in_method(
+            metavar="<name>",
+            help=f"How a concept is made: {', '.join(ReportExtractorName)}; the last is for labels that are "
+            "numbers.",
+        ),
     ] = ReportExtractorName.mean_difference,
+    folds: Folds = 5,
+    sentences: Annotated[
+        int, in_method(parser=whole(0), help="How many texts to take apart into interactions between words.")
+    ] = 4,
     at: Annotated[
         str | None,
-        typer.Option(
+        in_steering(
             help="The site to steer and to take apart (default: the good one nearest to half-way up)."
         ),
     ] = None,
     towards: Annotated[
-        str | None, typer.Option(help="The class to move towards (default: the last one).")
+        str | None, in_steering(help="The class to move towards (default: the last one).")
     ] = None,
     prompts: Annotated[
         Path | None,
-        typer.Option(help="A text file with a prompt on each line (default: 12 texts of the data)."),
+        in_steering(help="A text file with a prompt on each line (default: 12 texts of the data)."),
     ] = None,
-    strengths: Annotated[
-        str, typer.Option(help="In standard deviations, with commas between: '-2,0,2'.")
-    ] = "-3,-2,-1,0,1,2,3",
-    tokens: Annotated[int, typer.Option(min=1, help="How many tokens to write.")] = 20,
-    directions: Annotated[int, typer.Option(min=19, help="How many random directions to compare with.")] = 20,
-    folds: Annotated[int, typer.Option(help="How many folds of held-out data.")] = 5,
-    sentences: Annotated[
-        int, typer.Option(min=0, help="How many texts to take apart into interactions between words.")
-    ] = 4,
+    strengths: Strengths = "-3,-2,-1,0,1,2,3",
+    tokens: Tokens = 20,
+    directions: Annotated[int, random_directions(19)] = 20,
 ) -> None:
     """Write one page that says where a concept is, how surely, and what steering it does and breaks."""
     from conceptscope._report_command import Settings, run_report
     from conceptscope._sweep_command import Columns
 
     settings = Settings(
-        sites.split(","),
-        position,
-        extractor.value,
-        at,
-        towards,
-        prompts,
-        strengths,
-        tokens,
-        directions,
-        folds,
-        sentences,
+        sites=sites.split(","),
+        position=position,
+        extractor=extractor.value,
+        site=at,
+        towards=towards,
+        prompts=prompts,
+        strengths=strengths,
+        tokens=tokens,
+        directions=directions,
+        folds=folds,
+        sentences=sentences,
     )
     run_report(model, data, out, Columns(text, label, group), settings)
 
 
-@app.command()
+@command("conceptscope numbers --model tinyworld --out numbers --sites resid_post.2")
 def numbers(
     model: Model,
     out: Annotated[
         Path, typer.Option(help="The folder for numbers.csv, periods.csv, numbers.png and plane.png.")
     ],
-    low: Annotated[int, typer.Option(help="The least number.")] = 0,
-    high: Annotated[int, typer.Option(help="The greatest number.")] = 99,
-    periods: Annotated[
-        str, typer.Option(help="The periods of the helix, with commas between.")
-    ] = "2,5,10,100",
+    low: Annotated[int, in_numbers(parser=whole(), help="The least number.")] = 0,
+    high: Annotated[int, in_numbers(parser=whole(), help="The greatest number.")] = 99,
     text: Annotated[
         list[str] | None,
-        typer.Option(help="A text with {} for the number; once for each (default: five short ones)."),
+        in_numbers(
+            metavar="<str>", help="A text with {} for the number; once for each (default: five short ones)."
+        ),
     ] = None,
-    sites: Annotated[
-        str, typer.Option(help="Kinds or sites, with commas between: 'resid_post' is that of every layer.")
-    ] = "resid_post",
+    sites: Sites = "resid_post",
+    periods: Annotated[str, in_method(help="The periods of the helix, with commas between.")] = "2,5,10,100",
     sums: Annotated[
         str | None,
-        typer.Option(help="Move numbers in sums such as '{a} plus {b} is', and see what the model answers."),
+        in_method(help="Move numbers in sums such as '{a} plus {b} is', and see what the model answers."),
     ] = None,
 ) -> None:
     """Tell whether a model's numbers lie on a line, a curve or a helix, with controls."""
     from conceptscope._numbers_command import Settings, run_numbers
 
     run_numbers(model, out, sites.split(","), Settings(low, high, periods, text or (), sums))
-
-
-@app.command()
-def sites(model: Model) -> None:
-    """List the sites of a model: the places where its activations can be read and changed."""
-    from conceptscope._sites_command import run_sites
-
-    run_sites(model)
 
 
 def main() -> None:

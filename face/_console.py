@@ -2,44 +2,51 @@
 
 import logging
 import os
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.status import Status
 from rich.text import Text
-from typer.core import TyperGroup
 
-REFUSED = 2
-INTERRUPTED = 130
+_ACTED_ON = (r"about \d+% of the tokens are", "the weights of")
+"""How warnings of texts that the tokenizer does not know, and of a head that is not there, begin."""
+
+_HARMLESS = "\n\xa0\u200c\u200d"
+"""Characters without a picture that texts have: lines, firm spaces, joiners in emoji and in Persian."""
 
 console = Console()
 stderr = Console(stderr=True)
 
 
 def quiet() -> None:
-    """Keep other libraries' logs, warnings and bars off the screen; call before they are imported."""
+    """Keep other libraries' logs, warnings and bars off the screen; call before they are imported.
+
+    A warning that the user can act on is one line.
+    """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.simplefilter("ignore")
+    for said in _ACTED_ON:
+        warnings.filterwarnings("once", message=said)
+    warnings.showwarning = lambda message, *where: complain(str(message))
     logging.disable(logging.WARNING)
 
 
 def sentence(error: Exception) -> str:
     """An error's message on one line, without the quotes that a KeyError puts round it."""
     said = error.args[0] if isinstance(error, KeyError) and error.args else error
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        said = f"{error.strerror}: {error.filename}"
     return " ".join(str(said).split()) or type(error).__name__
 
 
 def printable(text: str) -> str:
     """A text whose control characters, which a terminal would obey, are written out; lines stay."""
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() or c in _HARMLESS else repr(c)[1:-1] for c in text)
 
 
 def complain(message: str) -> None:
@@ -50,24 +57,6 @@ def complain(message: str) -> None:
 def working(on: str) -> Status:
     """A spinner that says what is being done, for work whose length is not known."""
     return console.status(Text(on))
-
-
-class PlainErrors(TyperGroup):
-    """Commands whose expected errors are one sentence on standard error, with exit code 2."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command; Ctrl-C ends with 130."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            complain("Interrupted: nothing was written.")
-            raise typer.Exit(INTERRUPTED) from None
-        except BrokenPipeError:
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115  else the interpreter complains as it exits
-            raise typer.Exit(1) from None
-        except (ValueError, KeyError, OSError) as error:
-            complain(sentence(error))
-            raise typer.Exit(REFUSED) from None
 
 
 class Steps:

@@ -6,12 +6,11 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from conceptscope._console import console, stderr, working
+from conceptscope._console import console, stderr
 from conceptscope._pictures import blank, save_picture
 from conceptscope._staged import staged
-from conceptscope._sweep_command import Columns, captured, read_examples
+from conceptscope._sweep_command import Columns, loaded_and_captured
 from conceptscope.analyses import Convexity, convexity
-from conceptscope.hooks import load_model
 
 GRAPH_KEY = (
     "Mean: over classes, of the share of the points on shortest paths within a class that lie in it; pooled: "
@@ -40,15 +39,12 @@ def run_convexity(
     out: Path,
     columns: Columns,
     sites: list[str],
-    position: str,
+    position: int | str,
     settings: Settings,
 ) -> None:
     """Capture, measure, print and save."""
     with staged(out) as stage:
-        examples = read_examples(data, columns)
-        with working(f"Loading {source}"):
-            model = load_model(source)
-        acts = captured(model, examples, [site.strip() for site in sites], position)
+        acts = loaded_and_captured(source, data, columns, sites, position)
         found = convexity(
             acts,
             kind=settings.kind,

@@ -111,7 +111,7 @@ def read_measure(given: str) -> Concept | Examples | list[str]:
     suffix = Path(given).suffix.lower()
     if suffix == ".safetensors":
         return Concept.load(given)
-    if suffix in (".csv", ".jsonl"):
+    if suffix in (".csv", ".tsv", ".jsonl"):
         return read_examples(given, Columns("text", "label", None))
     return given.split(",")
 

@@ -31,7 +31,7 @@ class Settings:
 
     of: Of
     site: str | None
-    position: str
+    position: int | str
     extractor: str
     smooth: float
     revisions: str | None
@@ -40,7 +40,6 @@ class Settings:
 def run_dynamics(source: str, data: Sequence[str], out: Path, columns: Columns, settings: Settings) -> None:
     """Follow the concepts through the checkpoints, print and save; goes on with what an earlier call did."""
     kept = out / ".dynamics"
-    position = settings.position
     with resumable(kept), staged(out) as stage:
         concepts = read_concepts(data, columns)
         revisions = None if settings.revisions is None else settings.revisions.split(",")
@@ -50,7 +49,7 @@ def run_dynamics(source: str, data: Sequence[str], out: Path, columns: Columns, 
             of=settings.of,
             extractor=_EXTRACTORS[settings.extractor],
             site=settings.site,
-            position=int(position) if position.lstrip("-").isdigit() else position,
+            position=settings.position,
             smooth=settings.smooth,
             store=kept / "checkpoints.jsonl",
             progress=stderr.is_terminal,

@@ -87,12 +87,13 @@ def report(
     )
     plan.check()
     check_page(page)
-    with staged(page.with_name(f"{page.stem}-concepts")) as stage, whole_file(page) as partial:
+    with staged(page.with_name(f"{page.stem}-concepts")) as stage:
         acts = capture(model, examples, sites, position=position, progress=progress)
         made = _measured(plan, acts, page, site, towards, prompts)
         for where, concept in made.sweep.concepts.items():
             concept.save(stage / f"{where}.safetensors")
-        partial.write_text(report_page(made), encoding="utf-8")
+        with whole_file(page) as partial:
+            partial.write_text(report_page(made), encoding="utf-8")
     return made
 
 
@@ -134,7 +135,7 @@ def _measured(
         card = plan.card(concept, asked)
         doses = plan.doses(concept, asked, card is not None and card.measure is not None)
     else:
-        why = f"{plan.model.name} is an encoder, which writes no text"
+        why = "the model is an encoder, which writes no text"
         plan.left_out.update(card=why, steering=why)
     return Report(
         page=page,

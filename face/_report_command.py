@@ -18,7 +18,7 @@ class Settings:
     """The options of the command, as they were given."""
 
     sites: list[str]
-    position: str
+    position: int | str
     extractor: str
     site: str | None
     towards: str | None
@@ -38,14 +38,13 @@ def run_report(source: str, data: str, out: Path, columns: Columns, settings: Se
     examples = read_examples(data, columns)
     with working(f"Loading {source}"):
         model = load_model(source)
-    position = settings.position
     made = report(
         model,
         examples,
         out,
         extractor=EXTRACTORS[settings.extractor],
         sites=model.resolve_sites([site.strip() for site in settings.sites]),
-        position=int(position) if position.lstrip("-").isdigit() else position,
+        position=settings.position,
         site=settings.site,
         towards=settings.towards,
         prompts=prompts,

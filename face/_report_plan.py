@@ -32,6 +32,8 @@ PERMUTATIONS = 200
 PROMPTS = 12
 SHORT = 12
 """Words of a sentence that is taken apart: of a longer one the effects are too many to be read."""
+LONGEST = 40
+"""Words above which even the shortest text is left whole: it would take minutes, and hundreds of effects."""
 MASKS = 1024
 NEIGHBOURS = 10
 MANY_ROWS, SOURCES = 1000, 50
@@ -209,6 +211,9 @@ class Plan:
     def taken_apart(self, concept: Concept) -> tuple[FoundEffects, ...]:
         """The interactions that make the reading of some short texts of the examples."""
         lengths = [n_words(text) for text in self.examples.texts]
+        if min(lengths) > LONGEST and self.sentences:
+            self.left_out["interactions"] = f"no text has {LONGEST} words or fewer to be taken apart"
+            return ()
         longest = max(SHORT, min(lengths))
         short = [row for row, length in enumerate(lengths) if length <= longest]
         found = []

@@ -1,21 +1,17 @@
 """Commands that go on where they were interrupted."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-import typer
-
-from conceptscope._console import INTERRUPTED, complain
+from conceptscope._ctrl_c import unfinished
 
 
-@contextmanager
-def resumable(kept: Path) -> Iterator[None]:
+def resumable(kept: Path) -> AbstractContextManager[None]:
     """After Ctrl-C, say that what was finished is kept in a folder, if something is."""
-    try:
-        yield
-    except KeyboardInterrupt:
+
+    def leave() -> str | None:
         if not kept.is_dir():
-            raise
-        complain(f"Interrupted: what was finished is kept in {kept}; the same command goes on from there.")
-        raise typer.Exit(INTERRUPTED) from None
+            return None
+        return f"Interrupted: what was finished is kept in {kept}; the same command goes on from there."
+
+    return unfinished(leave)

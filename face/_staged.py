@@ -1,10 +1,13 @@
 """Write a folder so that an interruption leaves nothing half-written in it."""
 
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+
+from conceptscope._ctrl_c import unfinished
 
 
 @contextmanager
@@ -12,18 +15,31 @@ def staged(folder: Path) -> Iterator[Path]:
     """A temporary folder whose files move into `folder` when the block ends well, and are lost otherwise.
 
     Raises:
+        OSError: nothing can be written there.
         ValueError: `folder` is a file.
     """
     folder = folder.absolute()
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file: give --out a folder, which is made if it is not there")
     home = next(parent for parent in folder.parents if parent.exists())
-    stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=home))
-    try:
-        yield stage
-        _move(stage, folder)
+    stage = home / f".{folder.name}-{secrets.token_hex(8)}"
+    remove = partial(shutil.rmtree, stage, ignore_errors=True)
+    try:  # before the folder is made, since Ctrl-C comes at any moment
+        with unfinished(remove):
+            _make(stage)
+            yield stage
+            _move(stage, folder)
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        remove()
+
+
+def _make(stage: Path) -> None:
+    try:
+        stage.mkdir(mode=0o700)
+    except OSError as error:
+        raise OSError(
+            f"nothing can be written in {stage.parent} ({error.strerror}): give another --out"
+        ) from error
 
 
 def _move(stage: Path, folder: Path) -> None:

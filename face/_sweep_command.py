@@ -7,7 +7,15 @@ from conceptscope._console import console, stderr, working
 from conceptscope._pictures import blank, save_picture
 from conceptscope._staged import staged
 from conceptscope._tables import SWEEP_KEY, sweep_table
-from conceptscope.hooks import Activations, Examples, HookedModel, capture, load_examples, load_model
+from conceptscope.hooks import (
+    Activations,
+    Examples,
+    ExampleStream,
+    HookedModel,
+    capture,
+    load_examples,
+    load_model,
+)
 from conceptscope.probes import (
     ContrastConsistent,
     Extractor,
@@ -45,16 +53,13 @@ def run_sweep(
     out: Path,
     columns: Columns,
     sites: list[str],
-    position: str,
+    position: int | str,
     folds: int,
     extractor: str,
 ) -> None:
     """Capture, sweep, print and save."""
     with staged(out) as stage:
-        examples = read_examples(data, columns)
-        with working(f"Loading {source}"):
-            model = load_model(source)
-        acts = captured(model, examples, [site.strip() for site in sites], position)
+        acts = loaded_and_captured(source, data, columns, sites, position)
         with working(f"Probing {len(acts)} sites, {folds} folds each"):
             found = sweep(acts, _EXTRACTORS[extractor], folds=folds)
         _save(found, stage)
@@ -69,21 +74,42 @@ def read_examples(data: str, columns: Columns) -> Examples:
     Raises:
         ValueError: neither a .csv or .jsonl file nor a built-in name, no such column, or no labels.
     """
-    suffix = Path(data).suffix.lower()
-    if suffix == ".csv":
-        return Examples.from_csv(data, text=columns.text, label=columns.label, group=columns.group)
-    if suffix == ".jsonl":
-        return Examples.from_jsonl(data, text=columns.text, label=columns.label, group=columns.group)
-    if Path(data).is_file():
-        raise ValueError(f"{data} is neither a .csv nor a .jsonl file: give --data one of these")
-    return load_examples(data)
+    found = opened(data, columns)
+    return found.read() if isinstance(found, ExampleStream) else found
 
 
-def captured(model: HookedModel, examples: Examples, sites: list[str], position: str) -> Activations:
-    """The activations at some sites, as the command line names sites and the position."""
-    where = int(position) if position.lstrip("-").isdigit() else position
+def opened(data: str, columns: Columns) -> Examples | ExampleStream:
+    """The examples of a file, still to be read, or built-in ones by name.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: neither a .csv or .jsonl file nor a built-in name.
+    """
+    path = Path(data)
+    if path.suffix or path.is_file():
+        return ExampleStream(data, text=columns.text, label=columns.label, group=columns.group)
+    try:
+        return load_examples(data)
+    except ValueError:
+        if path.is_dir():
+            raise ValueError(f"{data} is a folder: give a .csv or .jsonl file") from None
+        raise
+
+
+def loaded_and_captured(
+    source: str, data: str, columns: Columns, sites: list[str], position: int | str
+) -> Activations:
+    """The activations that a model has for the examples of a file, or for built-in ones."""
+    examples = read_examples(data, columns)
+    with working(f"Loading {source}"):
+        model = load_model(source)
+    return captured(model, examples, [site.strip() for site in sites], position)
+
+
+def captured(model: HookedModel, examples: Examples, sites: list[str], position: int | str) -> Activations:
+    """The activations at some sites, as the command line names them."""
     wanted = sites[0] if len(sites) == 1 else model.resolve_sites(sites)
-    return capture(model, examples, wanted, position=where, progress=stderr.is_terminal)
+    return capture(model, examples, wanted, position=position, progress=stderr.is_terminal)
 
 
 def _save(found: ProbeSweep, stage: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -20,6 +21,19 @@ _ABOUT = (*_PARALLEL, "example", "position", "source")
 _SAVED = "site:"
 
 
+def check_activations(given: Any) -> None:
+    """Refuse what holds no activations.
+
+    Raises:
+        TypeError: something else, such as the texts themselves.
+    """
+    if not isinstance(given, Activations):
+        raise TypeError(
+            f"expected activations as capture gives them, got {type(given).__name__}: "
+            "write capture(model, examples), or Activations({'resid_post.0': tensor}, labels)"
+        )
+
+
 class Activations(Mapping[Site, Tensor]):
     """A tensor for each site, one row an example (or a token), with labels, groups, pairs and contexts.
 
@@ -32,7 +46,10 @@ class Activations(Mapping[Site, Tensor]):
         TypeError: a tensor that is not of floats.
         ValueError: no sites, rows of different number, or a list of another length.
 
-    >>> acts = Activations({"resid_post.0": torch.eye(3), "resid_post.1": torch.ones(3, 2)}, ["a", "b", "b"])
+    >>> import conceptscope as cs
+    >>> import torch
+    >>> tensors = {"resid_post.0": torch.eye(3), "resid_post.1": torch.ones(3, 2)}
+    >>> acts = cs.Activations(tensors, ["a", "b", "b"])
     >>> acts
     Activations(3 rows, resid_post.0 (3), resid_post.1 (2), labels of 2 classes)
     >>> acts[1:].labels, acts["resid_post.0"].shape
@@ -101,7 +118,13 @@ class Activations(Mapping[Site, Tensor]):
         """The sites, in the order of a forward pass."""
         return sorted(self._tensors)
 
-    def __getitem__(self, key: Any) -> Any:
+    @overload
+    def __getitem__(self, key: str | Site) -> Tensor: ...
+
+    @overload
+    def __getitem__(self, key: slice | Sequence[int] | np.ndarray | Tensor) -> Activations: ...
+
+    def __getitem__(self, key: Any) -> Tensor | Activations:
         """The tensor of a site, or the Activations of the rows that a slice, mask or list selects."""
         if isinstance(key, str | Site):
             return self.at(key)
@@ -157,7 +180,9 @@ class Activations(Mapping[Site, Tensor]):
         Raises:
             ValueError: rows is not a positive whole number.
 
-        >>> [block.n_rows for block in Activations({"embed": torch.ones(5, 2)}).blocks(2)]
+        >>> import conceptscope as cs
+        >>> import torch
+        >>> [block.n_rows for block in cs.Activations({"embed": torch.ones(5, 2)}).blocks(2)]
         [2, 2, 1]
         """
         if rows is not None:

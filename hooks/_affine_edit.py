@@ -17,12 +17,14 @@ class AffineEdit:
     """The edit that makes x + up (down x) + constant of each row x; `bake` can fold it into weights.
 
     constant: [d]; up: [d, rank] and down: [rank, d], or neither, and a constant is added. A row with a head
-    axis is taken as one vector, head by head.
+    axis is taken as one vector, head by head. model_name: the model that it is meant for, "" for any.
 
     Raises:
         ValueError: parts of other shapes, or with entries that are not finite.
 
-    >>> halved = AffineEdit(torch.zeros(2), up=torch.tensor([[-0.5], [0]]), down=torch.tensor([[1.0, 0]]))
+    >>> import conceptscope as cs
+    >>> import torch
+    >>> halved = cs.AffineEdit(torch.zeros(2), up=torch.tensor([[-0.5], [0]]), down=torch.tensor([[1.0, 0]]))
     >>> halved(torch.tensor([[4.0, 4.0]]))
     tensor([[2., 4.]])
     """
@@ -30,6 +32,7 @@ class AffineEdit:
     constant: Float[Tensor, " d"]
     up: Float[Tensor, "d rank"] | None = None
     down: Float[Tensor, "rank d"] | None = None
+    model_name: str = ""
     _held: dict[Any, tuple[Tensor, ...]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:

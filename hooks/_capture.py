@@ -13,7 +13,7 @@ from conceptscope.hooks._capture_store import capture_into
 from conceptscope.hooks._dtypes import read_dtype
 from conceptscope.hooks._example_stream import ExampleStream, source_of
 from conceptscope.hooks._examples import Examples
-from conceptscope.hooks._model import HookedModel
+from conceptscope.hooks._model import HookedModel, check_model
 from conceptscope.hooks._positions import Position, check_position
 from conceptscope.hooks._progress import progress_bar
 from conceptscope.hooks._ray_engine import RayEngine, read_engine
@@ -59,7 +59,7 @@ def capture(
         ImportError: engine="ray" without Ray.
         OSError: the store's disk is full; what was written stays, and the same call goes on.
         RuntimeError: Ray's workers died again and again.
-        TypeError: examples, sites or an engine of the wrong type.
+        TypeError: a model, examples, sites or an engine of the wrong type.
         ValueError: no examples, an empty or too long text, an unknown site, a position that a text lacks, or
             a store of another capture; an engine without a store, or a model that cannot be sent to workers.
 
@@ -67,6 +67,7 @@ def capture(
     >>> cs.capture(cs.load_model("tinyworld"), ["the dog ran .", "the cat slept ."], "resid_post.-1").n_rows
     2
     """
+    check_model(model)
     chosen = read_engine(engine, store)
     check_position(position, for_capture=True)
     if batch_size is not None:

@@ -13,7 +13,7 @@ import torch
 
 from conceptscope.hooks._examples import Examples
 from conceptscope.hooks._rows import check_size
-from conceptscope.hooks._tables import csv_rows, jsonl_rows
+from conceptscope.hooks._tables import LINES, TABLES, csv_rows, jsonl_rows
 
 _PARTS = ("labels", "groups", "pairs", "contexts", "spans")
 _USUAL = {"labels": "label", "groups": "group", "pairs": "pair"}
@@ -36,7 +36,8 @@ class ExampleStream:
         TypeError: a source that cannot be read piece by piece.
         ValueError: a file of another kind. While reading: a row without a column, or what `Examples` refuses.
 
-    >>> stream = ExampleStream({"text": f"number {n}", "label": n % 2} for n in range(5))
+    >>> import conceptscope as cs
+    >>> stream = cs.ExampleStream({"text": f"number {n}", "label": n % 2} for n in range(5))
     >>> [examples.labels for examples in stream.blocks(3)]
     [[0, 1, 0], [1, 0]]
     """
@@ -171,13 +172,19 @@ class _File:
     text: str
 
     def __post_init__(self) -> None:
-        if self.path.suffix not in (".csv", ".jsonl"):
-            raise ValueError(f"{str(self.path)!r} is neither a .csv nor a .jsonl file")
+        if self.path.is_dir():
+            raise ValueError(f"{str(self.path)!r} is a folder: give a .csv or .jsonl file")
         if not self.path.is_file():
             raise FileNotFoundError(f"there is no file {str(self.path)!r}")
+        if self.path.suffix.lower() not in (*TABLES, LINES):
+            raise ValueError(
+                f"{str(self.path)!r} is neither a .csv nor a .jsonl file: save the table as one of these, "
+                "in a spreadsheet as 'CSV UTF-8'"
+            )
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return csv_rows(self.path, self.text) if self.path.suffix == ".csv" else jsonl_rows(self.path)
+        lines = self.path.suffix.lower() == LINES
+        return jsonl_rows(self.path) if lines else csv_rows(self.path, self.text)
 
 
 def _entry(row: Mapping[str, Any], column: str) -> Any:

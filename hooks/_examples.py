@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -39,7 +39,9 @@ class Examples:
         TypeError: a single string instead of a list, or a text that is neither a string nor a chat.
         ValueError: no texts, a list of another length, a missing label, or a span outside its text.
 
-    >>> data = Examples(["so good", "so bad", "nice"], ["good", "bad", "good"], groups=["so", "so", "none"])
+    >>> import conceptscope as cs
+    >>> texts, labels = ["so good", "so bad", "nice"], ["good", "bad", "good"]
+    >>> data = cs.Examples(texts, labels, groups=["so", "so", "none"])
     >>> data
     Examples(3 texts, labels bad 1, good 2, 2 groups)
     >>> data[1:].labels
@@ -58,9 +60,7 @@ class Examples:
         object.__setattr__(self, "texts", _checked_texts(self.texts))
         for part in _PARALLEL:
             object.__setattr__(self, part, _checked_parallel(part, getattr(self, part), len(self.texts)))
-        for row, label in enumerate(self.labels or ()):
-            if label is None or (isinstance(label, float) and math.isnan(label)):
-                raise ValueError(f"example {row} has no label: leave it out, or give it one")
+        _check_labels(self.labels or ())
         if self.spans is not None:
             spans = [_checked_span(row, span, self.texts[row]) for row, span in enumerate(self.spans)]
             object.__setattr__(self, "spans", spans)
@@ -68,7 +68,7 @@ class Examples:
     @classmethod
     def of(cls, examples: Examples | Sequence[Text]) -> Examples:
         """Examples as they are, or made of a plain list of texts."""
-        return examples if isinstance(examples, Examples) else cls(list(_refuse_string(examples)))
+        return examples if isinstance(examples, Examples) else cls(_listed(examples))
 
     @classmethod
     def from_pairs(cls, pairs: Sequence[tuple[Text, Text]], *, name: str = "") -> Examples:
@@ -77,7 +77,8 @@ class Examples:
         Raises:
             ValueError: no pairs, or an entry that is not a pair.
 
-        >>> Examples.from_pairs([("I love it", "I hate it")]).labels
+        >>> import conceptscope as cs
+        >>> cs.Examples.from_pairs([("I love it", "I hate it")]).labels
         ['positive', 'negative']
         """
         for row, pair in enumerate(pairs):
@@ -202,7 +203,8 @@ class Examples:
     def to_frame(self) -> pd.DataFrame:
         """One row an example: text, and label, group, pair and span where there are any.
 
-        >>> Examples(["so good", "so bad"], ["good", "bad"]).to_frame().columns.to_list()
+        >>> import conceptscope as cs
+        >>> cs.Examples(["so good", "so bad"], ["good", "bad"]).to_frame().columns.to_list()
         ['text', 'label']
         """
         import pandas as pd
@@ -242,14 +244,22 @@ class Examples:
         return f"<p>{escape(repr(self))}</p><table><tr>{head}</tr>{rows}</table>"
 
 
-def _refuse_string(texts: Any) -> Any:
+def _listed(texts: Any) -> list[Any]:
+    """Texts that are in an order, one a row."""
     if isinstance(texts, str):
         raise TypeError(f"expected a list of texts, got one string: write [{texts[:30]!r}]")
-    return texts
+    if isinstance(texts, Mapping) or hasattr(texts, "columns"):
+        raise TypeError(
+            f"expected a list of texts, got a table ({type(texts).__name__}): write "
+            "Examples(table['text'], table['label'])"
+        )
+    if isinstance(texts, Set) or not isinstance(texts, Iterable):
+        raise TypeError(f"expected a list of texts, got {type(texts).__name__}")
+    return as_list(texts)
 
 
 def _checked_texts(texts: Any) -> list[Text]:
-    listed = as_list(_refuse_string(texts))
+    listed = _listed(texts)
     if not listed:
         raise ValueError("there are no examples: at least one text is needed")
     if isinstance(listed[0], Mapping):
@@ -267,12 +277,27 @@ def _is_chat(text: Any) -> bool:
 def _checked_parallel(part: str, values: Any, n: int) -> Any:
     if values is None:
         return None
-    if isinstance(values, str):
-        raise TypeError(f"{part} must be a list with one entry for each text, got the string {values!r}")
-    listed = values if part == "contexts" and hasattr(values, "shape") else as_list(values)
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"{part} must be a list with one entry for each text, got {values!r}")
+    listed: Any = values if part == "contexts" and hasattr(values, "shape") else as_list(values)
     if len(listed) != n:
         raise ValueError(f"{len(listed)} {part} for {n} texts: each text needs one")
     return listed
+
+
+def _check_labels(labels: Sequence[Any]) -> None:
+    for row, label in enumerate(labels):
+        if not isinstance(label, Hashable):
+            raise TypeError(f"example {row} has the label {label!r}: a label is a word or a number")
+    missing = [row for row, label in enumerate(labels) if _is_missing(label)]
+    if missing:
+        more = f" and {len(missing) - 1} others have" if len(missing) > 1 else " has"
+        raise ValueError(f"example {missing[0]}{more} no label: leave out what has none, or give it one")
+
+
+def _is_missing(label: Any) -> bool:
+    of_pandas = type(label).__name__ in ("NAType", "NaTType")
+    return label is None or of_pandas or (isinstance(label, float) and math.isnan(label))
 
 
 def _checked_span(row: int, given: Any, text: Text) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,14 +18,12 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from conceptscope.hooks._batches import batches, pad, pads
 from conceptscope.hooks._examples import Examples
 from conceptscope.hooks._inference import inference
+from conceptscope.hooks._model import HookedModel, check_model
 from conceptscope.hooks._prompts import Prompt, Text, context_length, encode
 from conceptscope.hooks._random import drawn_seed
 from conceptscope.hooks._running import Running, running
 from conceptscope.hooks._streaming import Growing, OnToken, Streamer
 from conceptscope.hooks._unembedding import unembedding
-
-if TYPE_CHECKING:
-    from conceptscope.hooks._model import HookedModel
 
 
 def generate(
@@ -48,7 +46,7 @@ def generate(
         batch after batch. What it raises ends the generation.
 
     Raises:
-        TypeError: a single string instead of a list.
+        TypeError: what is no model, or a single string instead of a list.
         ValueError: an encoder, an empty prompt, a prompt without room for the new tokens, or a setting out
             of range.
 
@@ -155,9 +153,10 @@ def open_prompts(model: HookedModel, prompts: Examples | Sequence[Text]) -> list
         TypeError: a single string instead of a list.
         ValueError: an encoder, or a text that `encode` refuses.
     """
+    check_model(model)
     if not model.generates:
         raise ValueError(
-            f"{model.name} ({type(model.hf).__name__}) is an encoder and continues no text: "
+            f"{model.name} ({type(model.hf).__name__}) is an encoder, or has no head, and continues no text: "
             "use capture, or load a causal language model"
         )
     data = Examples.of(prompts)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from conceptscope.hooks._aware import aware
 from conceptscope.hooks._following import following
 from conceptscope.hooks._interventions import Intervention, apply
+from conceptscope.hooks._model import HookedModel, check_model
 from conceptscope.hooks._running import now_running
 from conceptscope.hooks._site import Site
-
-if TYPE_CHECKING:
-    from conceptscope.hooks._model import HookedModel
 
 
 @contextmanager
@@ -40,6 +37,7 @@ def intervene(model: HookedModel, *interventions: Intervention) -> Iterator[Hook
     >>> torch.equal(after, before + 1)
     True
     """
+    check_model(model)
     parts = [part for intervention in _checked(interventions) for part in intervention.parts()]
     sites = sites_of(model, parts)
     with ExitStack() as stack:
@@ -62,8 +60,10 @@ def sites_of(model: HookedModel, interventions: Sequence[Intervention]) -> list[
 def _checked(interventions: Sequence[Intervention]) -> Sequence[Intervention]:
     for given in interventions:
         if not isinstance(given, Intervention):
+            several = isinstance(given, list | tuple)
             raise TypeError(
-                f"expected interventions, as concept.add(1.0) or add_vector(...) make, got {given!r}"
+                "expected interventions, as concept.add(1.0) or add_vector(...) make, got "
+                + ("a list of them: write *interventions" if several else type(given).__name__)
             )
     return interventions
 

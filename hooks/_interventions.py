@@ -36,7 +36,8 @@ class Intervention:
         TypeError: the edit is not callable, or the site or the positions are of the wrong type.
         ValueError: an unknown kind of site or an unknown position.
 
-    >>> Intervention("resid_post.3", lambda x, where: 0 * x, positions="last|generated")
+    >>> import conceptscope as cs
+    >>> cs.Intervention("resid_post.3", lambda x, where: 0 * x, positions="last|generated")
     Intervention('resid_post.3', positions='last|generated')
     """
 
@@ -69,7 +70,9 @@ def add_vector(site: Site | str, vector: Any, positions: Position = "all") -> In
         ValueError: the vector does not have the shape of one activation there (when the model runs), or is
             not finite.
 
-    >>> add_vector("resid_post.3", torch.ones(64))
+    >>> import conceptscope as cs
+    >>> import torch
+    >>> cs.add_vector("resid_post.3", torch.ones(64))
     Intervention('add', 'resid_post.3', positions='all')
     """
     given = torch.as_tensor(vector)

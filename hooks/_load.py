@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 import transformers
-from safetensors import SafetensorError
 
 from conceptscope.hooks._bridge import is_bridge, make_bridge
+from conceptscope.hooks._dtypes import read_dtype
 from conceptscope.hooks._hub import hub_is_out_of_reach
 from conceptscope.hooks._model import HookedModel
+from conceptscope.hooks._not_loaded import model_told, tokenizer_told
 from conceptscope.hooks._vllm import boot_vllm
+from conceptscope.hooks._whole_weights import whole_weights
 
 _EMBEDDED = "tinyworld"
 _SHARED_SETTINGS = (
@@ -49,17 +51,21 @@ def load_model(
         resid_post, attn_out and mlp_out; hf_kwargs are then for TransformerLens's ``RemoteBridge.boot_vllm``
         and for vLLM (``max_model_len=``, ``tensor_parallel_size=``). It was not run on a real vLLM yet, but
         on an engine that stands in for it.
-    device, dtype, revision, device_map, hf_kwargs: for ``from_pretrained``. device_map ("auto", or a dict of
+    dtype: such as "bf16", "auto" (the files' own), or one of torch's.
+    device, revision, device_map, hf_kwargs: for ``from_pretrained``. device_map ("auto", or a dict of
         module paths) spreads a model that is larger than one device over several, main memory and disk
         (``offload_folder=``); each site's activations then lie where its module computes.
 
     Raises:
         ImportError: backend="vllm" without vLLM.
-        OSError: there is no such model, here or on the hub.
+        OSError: there is no such model, here or on the hub; or its files are broken, or lack tensors that the
+            model has. A head that the weights lack is left out, with a warning.
         TypeError: source is none of these.
-        ValueError: a setting that does not go with the source, or a loaded model without a tokenizer.
+        ValueError: a setting that does not go with the source, a device that is not there, or a loaded model
+            without a tokenizer.
 
-    >>> load_model("tinyworld").sites()[0]
+    >>> import conceptscope as cs
+    >>> cs.load_model("tinyworld").sites()[0]
     Site('resid_post.0')
     """
     if backend not in ("torch", "bridge", "vllm"):
@@ -87,10 +93,8 @@ def load_model(
 def _on_vllm(source: str, tokenizer: Any, settings: dict[str, Any]) -> HookedModel:
     given = {name: value for name, value in settings.items() if value is not None}
     path, given = _where(source, given)
-    try:
+    with model_told(source):
         chosen = _tokenizer(path if tokenizer is None else tokenizer, {})
-    except (OSError, ValueError) as error:
-        raise OSError(_not_there(source, error)) from error
     return boot_vllm(path, chosen, source, given.pop("dtype", None), given)
 
 
@@ -127,23 +131,20 @@ def _from_pretrained(
 ) -> HookedModel:
     if device is not None and "device_map" in settings:
         raise ValueError("device= and device_map= exclude each other: give one of them")
+    _check_device(device)
+    if "dtype" in settings:
+        settings = settings | {"dtype": _dtype(settings["dtype"])}
     path, settings = _where(source, settings)
     if not Path(path).is_dir() and hub_is_out_of_reach():
         settings = {"local_files_only": True} | settings
     where = {k: v for k, v in settings.items() if k in (*_SHARED_SETTINGS, "revision")}
-    try:
+    with model_told(source, settings.get("device_map")):
         config = transformers.AutoConfig.from_pretrained(path, **where)
         with silence() if Path(path).is_dir() else nullcontext():  # a download may show its bar
-            hf = _weights(config, path, settings)
-        chosen = _tokenizer(path if tokenizer is None else tokenizer, where)
-    except (OSError, ValueError) as error:
-        given = settings.get("device_map")
-        if given is not None and "device_map" in str(error):
-            raise ValueError(f"device_map={given!r} is refused: {_sentence(error)}") from error
-        raise OSError(_not_there(source, error)) from error
-    if device is not None:
-        hf = hf.to(device)
-    return _hooked(hf.eval(), chosen, source, backend)
+            n_layers = getattr(config.get_text_config(), "num_hidden_layers", None)
+            hf = whole_weights(_model_class(config), path, settings, n_layers)
+    chosen = _tokenizer(path if tokenizer is None else tokenizer, where)
+    return _hooked(hf.eval() if device is None else hf.to(device).eval(), chosen, source, backend)
 
 
 def _where(source: str, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -177,42 +178,30 @@ def _model_class(config: Any) -> Any:
     return transformers.AutoModelForCausalLM if "AutoModelForCausalLM" in remote else transformers.AutoModel
 
 
-def _weights(config: Any, path: str, settings: dict[str, Any]) -> Any:
+def _dtype(given: Any) -> Any:
+    """What transformers calls a dtype: "auto" and one for each part of a model are left as they are."""
+    return given if given == "auto" or isinstance(given, Mapping | torch.dtype) else read_dtype(given)
+
+
+def _check_device(device: str | torch.device | None) -> None:
     try:
-        return _model_class(config).from_pretrained(path, **settings)
-    except SafetensorError as error:
-        raise OSError(f"its weights are broken, perhaps not wholly copied: {error}") from error
-    except RuntimeError as error:
-        if "mismatched" not in str(error):
-            raise
-        raise OSError("its weights have other shapes than config.json says") from error
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"device={str(device)!r} cannot be used here ({str(error).split('. ')[0]}): 'cpu' always can"
+        ) from error
 
 
 def _tokenizer(given: Any, where: dict[str, Any]) -> Any:
-    if isinstance(given, str | Path):
+    if not isinstance(given, str | Path):
+        return given
+    with tokenizer_told(str(given)):
         return transformers.AutoTokenizer.from_pretrained(given, **where)
-    return given
 
 
 def _hooked(hf: Any, tokenizer: Any, name: str, backend: str) -> HookedModel:
     bridge = make_bridge(hf, tokenizer, name) if backend == "bridge" else None
     return HookedModel(hf, tokenizer, name=name, bridge=bridge)
-
-
-def _not_there(source: str, error: Exception) -> str:
-    if Path(source).expanduser().is_dir():
-        return f"the folder {source!r} holds no model that can be loaded ({_sentence(error)})"
-    if source.startswith((".", "/", "~")) or source.count("/") > 1:
-        return f"there is no folder {source!r}: check the path, or use 'tinyworld', which is embedded"
-    return (
-        f"there is no model {source!r}: not a folder here, and not to be had from the Hugging Face hub "
-        f"({_sentence(error)}); check the name and the network, or use 'tinyworld', which is embedded"
-    )
-
-
-def _sentence(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{text[:197]}..." if len(text) > 200 else text
 
 
 def _refuse_settings(**settings: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from pathlib import Path
 
 from conceptscope.hooks._examples import Examples
 from conceptscope.worlds import contrast, tinyworld
@@ -18,13 +19,16 @@ def load_examples(name: str) -> Examples:
     Raises:
         ValueError: no examples of that name.
 
-    >>> load_examples("sentiment").name
+    >>> import conceptscope as cs
+    >>> cs.load_examples("sentiment").name
     'sentiment'
     """
     known = [*(f"{_TINY}{factor}" for factor in tinyworld.FACTORS), *contrast.NAMES]
     if name not in known:
-        near = difflib.get_close_matches(str(name), known, n=1)
+        near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
+        if Path(name).suffix or Path(name).exists():
+            hint = "a file is read by Examples.from_csv, from_jsonl or from_hub; "
         raise ValueError(f"there are no examples {name!r}: {hint}there are {', '.join(known)}")
     if name.startswith(_TINY):
         return Examples(**tinyworld.examples(name.removeprefix(_TINY)), name=name)

@@ -6,7 +6,7 @@ import difflib
 import functools
 import inspect
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
@@ -17,12 +17,28 @@ from conceptscope.hooks._offloaded import device_of, fetched
 from conceptscope.hooks._site import KINDS, Site
 from conceptscope.hooks._taps import BridgeTap, ModuleTap, Tap
 
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
+
 _ON_BRIDGE_ONLY = ("q", "k", "v")
 _LENS_NAMES = {
     "z": "attn.hook_z",
     "mlp_post": "mlp.hook_post",
     **{kind: f"attn.hook_{kind}" for kind in _ON_BRIDGE_ONLY},
 }
+
+
+def check_model(model: Any) -> None:
+    """Refuse what `load_model` did not make.
+
+    Raises:
+        TypeError: something else, such as a name or a Hugging Face model.
+    """
+    if not isinstance(model, HookedModel):
+        raise TypeError(
+            f"expected a model as load_model gives it, got {type(model).__name__}: "
+            "write load_model('tinyworld'), or load_model(model, tokenizer=tokenizer)"
+        )
 
 
 class HookedModel:
@@ -52,7 +68,7 @@ class HookedModel:
         return "torch" if self._bridge is None else "bridge"
 
     @property
-    def bridge(self) -> Any:
+    def bridge(self) -> TransformerBridge:
         """The TransformerBridge, whose own API has attention patterns and scores.
 
         Raises:
@@ -60,7 +76,8 @@ class HookedModel:
         """
         if self._bridge is None:
             raise AttributeError(f"{self.name} has no bridge: load it with load_model(..., backend='bridge')")
-        return self._bridge
+        bridge: TransformerBridge = self._bridge
+        return bridge
 
     @functools.cached_property
     def n_layers(self) -> int:
@@ -137,7 +154,7 @@ class HookedModel:
             TypeError: something that is no site.
             ValueError: a site that the model does not have; the message says what there is.
         """
-        listed = [sites] if isinstance(sites, str | Site) else list(sites)
+        listed = list(sites) if isinstance(sites, Iterable) and not isinstance(sites, str) else [sites]
         if not listed:
             raise ValueError(f"no sites were given: {self._what_there_is()}")
         found: dict[Site, None] = {}
@@ -174,7 +191,13 @@ class HookedModel:
         return ModuleTap(module, place.reads, n_heads, place.scale, block, str(site))
 
     def str_tokens(self, text: str) -> list[str]:
-        """The tokens of a text as strings, special tokens included."""
+        """The tokens of a text as strings, special tokens included.
+
+        Raises:
+            TypeError: several texts.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"expected one text, got {type(text).__name__}: ask for each text by itself")
         ids = self.tokenizer(text)["input_ids"]
         return [self.tokenizer.decode([token], clean_up_tokenization_spaces=False) for token in ids]
 

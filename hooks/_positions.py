@@ -36,6 +36,8 @@ def check_position(position: Position, *, for_capture: bool) -> None:
         if word not in WORDS + ROLES:
             near = difflib.get_close_matches(word, WORDS + ROLES, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
+            if word.removeprefix("-").isdecimal():
+                hint = f"did you mean the integer {word}? "
             raise ValueError(
                 f"unknown position {word!r}: {hint}the words are {', '.join(WORDS + ROLES)}; "
                 "there are also integers and re.compile(...)"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from conceptscope.hooks._model import HookedModel
+from conceptscope.hooks._model import HookedModel, check_model
 
 Text = str | Sequence[Mapping[str, Any]]
 """A text, or a chat: messages with a role and a content."""
@@ -48,11 +48,15 @@ def encode(model: HookedModel, texts: Sequence[Text], spans: Sequence[Any] | Non
     A chat is rendered by the tokenizer's chat template, open for the assistant unless it has the last word.
     spans: for each text (start, end), a list of these, or None; in characters.
 
+    Warns where the tokenizer knows less than half of the words.
+
     Raises:
-        TypeError: a single string instead of a list, or an entry that is neither a text nor a chat.
+        TypeError: what is no model; a single string instead of a list, or an entry that is neither a text
+            nor a chat.
         ValueError: no texts, a text without tokens or with more than the model's context, a span outside its
             text, or a chat without a chat template.
     """
+    check_model(model)
     rendered = [_render(model, row, text) for row, text in enumerate(_checked(texts))]
     prompts: list[Prompt | None] = [None] * len(rendered)
     special = special_ids(model.tokenizer)
@@ -65,7 +69,9 @@ def encode(model: HookedModel, texts: Sequence[Text], spans: Sequence[Any] | Non
             _check_length(row, text, len(ids), len(content), limit)
             given = _spans(row, text, None if spans is None else spans[row])
             prompts[row] = Prompt(text, ids, content, offsets, given, roles or ())
-    return [prompt for prompt in prompts if prompt is not None]
+    encoded = [prompt for prompt in prompts if prompt is not None]
+    _warn_of_unknown_words(model, encoded)
+    return encoded
 
 
 def special_ids(tokenizer: Any) -> frozenset[int]:
@@ -183,6 +189,19 @@ def _check_length(row: int, text: str, n: int, n_content: int, limit: int | None
     if limit is not None and n > limit:
         raise ValueError(
             f"text {row} has {n} tokens, and the model has positions for {limit}: shorten {text[:40]!r}..."
+        )
+
+
+def _warn_of_unknown_words(model: HookedModel, prompts: Sequence[Prompt]) -> None:
+    unknown = getattr(model.tokenizer, "unk_token_id", None)
+    tokens = [prompt.ids[index] for prompt in prompts for index in prompt.content]
+    share = sum(token == unknown for token in tokens) / len(tokens)
+    if share > 0.5:
+        warnings.warn(  # rounded, so that verbs with many calls say it once
+            f"about {round(share, 1):.0%} of the tokens are {model.tokenizer.unk_token!r}: the tokenizer of "
+            f"{model.name} does not know most words of these texts, and the model cannot tell them apart; "
+            "use words that it knows, or another model",
+            stacklevel=2,
         )
 
 

@@ -52,5 +52,5 @@ def check_size(name: str, size: Any) -> None:
     Raises:
         ValueError: it is not a positive whole number.
     """
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
         raise ValueError(f"{name} must be a positive whole number or None, got {size!r}")

@@ -36,6 +36,7 @@ _LENS_PLACES = {
     **{f"attn.hook_{kind}": kind for kind in HEAD_KINDS},
 }
 _KIND_AND_NUMBERS = re.compile(r"(\w+)((?:\.-?\d+){0,2})")
+_NO_POINT = re.compile(r"(\w+?)[_ -]?(\d+)")
 _MODULE_PATH = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
 
 
@@ -50,7 +51,8 @@ class Site:
     Raises:
         ValueError: the kind is unknown, or a layer or head is missing or does not belong to the kind.
 
-    >>> str(Site("resid_post", 6)), str(Site("z", 6, 3)), str(Site("embed"))
+    >>> import conceptscope as cs
+    >>> str(cs.Site("resid_post", 6)), str(cs.Site("z", 6, 3)), str(cs.Site("embed"))
     ('resid_post.6', 'z.6.3', 'embed')
     """
 
@@ -95,9 +97,10 @@ class Site:
             TypeError: neither a string nor a site.
             ValueError: no such kind, or a layer is missing.
 
-        >>> Site.parse("blocks.6.hook_resid_post")
+        >>> import conceptscope as cs
+        >>> cs.Site.parse("blocks.6.hook_resid_post")
         Site('resid_post.6')
-        >>> Site.parse("transformer.h.3.mlp").layer is None
+        >>> cs.Site.parse("transformer.h.3.mlp").layer is None
         True
         """
         return site if isinstance(site, Site) else cls(site)
@@ -155,6 +158,9 @@ def _close(kind: str) -> list[str]:
 
 
 def _unknown(kind: str, name: str) -> str:
+    glued = _NO_POINT.fullmatch(name)
+    if glued and (near := _close(glued[1])):
+        return f"unknown site {name!r}: did you mean '{near[0]}.{glued[2]}'?"
     near = _close(kind)
     if near:
         return f"unknown site {name!r}: did you mean {near[0] + name[len(kind) :]!r}?"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import platform
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -227,8 +227,7 @@ def open_store(
     path = Path(folder)
     if path.exists() and not path.is_dir():
         raise ValueError(f"store={str(folder)!r} is a file: give a folder")
-    path.mkdir(parents=True, exist_ok=True)
-    with alone(path) as lock, _full_disk_said(path):
+    with _made(path), alone(path) as lock, _full_disk_said(path):
         for leftover in path.glob(".*.part"):
             leftover.unlink()
         manifest = _taken_up(path, dict(settings)) or _begun(path, dict(settings), shard_size)
@@ -238,6 +237,20 @@ def open_store(
         except OSError:
             store.trim()
             raise
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder; what was made and is still empty after an error is taken away again."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for path in new:
+                path.rmdir()
+        raise
 
 
 def join_store(folder: Path) -> FolderLock:

@@ -9,6 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+TABLES, LINES = (".csv", ".tsv"), ".jsonl"
+"""How the names of files end."""
+
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_LONGEST = 2**31 - 1
+"""Characters of a field, of which Python's reader allows a 131,072 by itself."""
+
 _NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
     (re.compile(r"-?(0|[1-9]\d*)"), int),
     (re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?"), float),
@@ -29,7 +36,8 @@ def csv_rows(path: str | Path, text: str) -> Iterator[dict[str, Any]]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no rows, not UTF-8, or a row of another length than the header.
+        ValueError: no rows, neither UTF-8 nor UTF-16, two columns of one name, or a row that is longer or
+            shorter than the header.
     """
     kinds: dict[str, list[int]] = {}
     for row in _csv(path):
@@ -44,23 +52,43 @@ def csv_rows(path: str | Path, text: str) -> Iterator[dict[str, Any]]:
 def _csv(path: str | Path) -> Iterator[dict[str, str]]:
     header: list[str] = []
     number, broken = 0, f"{path} is not a CSV file with a header and at least one row"
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST))
     try:
-        with _existing(path).open(newline="", encoding="utf-8-sig") as file:
+        with _existing(path).open(newline="", encoding=_encoding(path)) as file:
             reader = csv.reader(file, delimiter=_delimiter(file.readline()))
             file.seek(0)
-            header = next(reader, [])
+            header = _header(path, next(reader, []))
             for number, row in enumerate(filter(any, reader), start=1):
                 if len(row) != len(header):
                     raise ValueError(f"{path}: row {number} has {len(row)} entries for {len(header)} columns")
                 yield dict(zip(header, row, strict=True))
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not a UTF-8 text file: save it as one, in a spreadsheet as 'CSV UTF-8'"
-        ) from error
+    except UnicodeError as error:
+        raise ValueError(_not_text(path)) from error
     except csv.Error as error:
         raise ValueError(broken) from error
     if not number:
         raise ValueError(f"{path} has a header but no rows" if header else broken)
+
+
+def _encoding(path: str | Path) -> str:
+    """UTF-8, or the UTF-16 that spreadsheets call Unicode text."""
+    with _existing(path).open("rb") as file:
+        begins = file.read(4)
+    if b"\0" in begins and not begins.startswith(_UTF_16):
+        raise ValueError(_not_text(path))
+    return "utf-16" if begins.startswith(_UTF_16) else "utf-8-sig"
+
+
+def _header(path: str | Path, names: list[str]) -> list[str]:
+    header = [name.strip() for name in names]
+    twice = [name for number, name in enumerate(header) if name and name in header[:number]]
+    if twice:
+        raise ValueError(f"{path} has two columns {twice[0]!r}: give them names of their own")
+    return header
+
+
+def _not_text(path: str | Path) -> str:
+    return f"{path} is not a UTF-8 text file: save it as one, in a spreadsheet as 'CSV UTF-8'"
 
 
 def _delimiter(header: str) -> str:
@@ -82,22 +110,29 @@ def jsonl_rows(path: str | Path) -> Iterator[dict[str, Any]]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no rows, a line that is no JSON object, or one with other keys than the first.
+        ValueError: no rows, not UTF-8, a line that is no JSON object, or one with other keys than the first.
     """
     first: dict[str, Any] = {}
-    with _existing(path).open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            row = _object(path, number, line)
-            first = first or row
-            if row.keys() != first.keys():
-                raise ValueError(
-                    f"{path}: line {number} has the keys {', '.join(row)}, the first line {', '.join(first)}"
-                )
-            yield row
+    for number, line in enumerate(_lines(path), start=1):
+        if not line.strip():
+            continue
+        row = _object(path, number, line)
+        first = first or row
+        if row.keys() != first.keys():
+            raise ValueError(
+                f"{path}: line {number} has the keys {', '.join(row)}, the first line {', '.join(first)}"
+            )
+        yield row
     if not first:
         raise ValueError(f"{path} has no rows")
+
+
+def _lines(path: str | Path) -> Iterator[str]:
+    try:
+        with _existing(path).open(encoding=_encoding(path)) as file:
+            yield from file
+    except UnicodeError as error:
+        raise ValueError(_not_text(path)) from error
 
 
 def _object(path: str | Path, number: int, line: str) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from pathlib import Path
 def whole_file(path: str | Path) -> Iterator[Path]:
     """A file beside the target to write to: at the end it takes the target's place, after an error it goes.
 
+    Raises:
+        ValueError: the target is a folder.
+
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with whole_file(f"{folder}/new/note.txt") as partial:
@@ -20,6 +23,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     ['note.txt']
     """
     target = Path(path)
+    if target.is_dir():
+        raise ValueError(f"{str(path)!r} is a folder: give the name of a file")
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:

@@ -23,7 +23,8 @@ def zero_ablate(site: Site | str, *, positions: Position = "all") -> Interventio
         TypeError: a site or positions of the wrong type.
         ValueError: an unknown kind of site or an unknown position.
 
-    >>> zero_ablate("z.6.3")
+    >>> import conceptscope as cs
+    >>> cs.zero_ablate("z.6.3")
     Intervention('zero ablation', 'z.6.3', positions='all')
     """
     return Intervention(site, _Zeros(), positions, name="zero ablation")

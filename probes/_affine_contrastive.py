@@ -71,10 +71,11 @@ class AffineContrastive:
     that are whitened down to a thousandth of the mean variance, so that directions of little variance are
     learned as fast, are not in the paper.
 
+    >>> import conceptscope as cs
     >>> from conceptscope.worlds.affine import isotropic
     >>> data = isotropic(per_environment=400)
-    >>> acts = Activations({"resid_post.0": data.x}, data.labels)
-    >>> AffineContrastive(targets=data.targets, epochs=20).fit(acts)
+    >>> acts = cs.Activations({"resid_post.0": data.x}, data.labels)
+    >>> cs.AffineContrastive(targets=data.targets, epochs=20).fit(acts)
     Concept('e0/e1/e2/e3', resid_post.0, (2, 4), affine contrastive)
     """
 

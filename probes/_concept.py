@@ -39,7 +39,9 @@ class Concept(ExchangedConcept):
     Raises:
         ValueError: parts of different shapes, numbers that are not finite, or a scale that is not positive.
 
-    >>> along_x = Concept(torch.tensor([[2.0, 0.0]]), classes=("left", "right"), site="resid_post.0")
+    >>> import conceptscope as cs
+    >>> import torch
+    >>> along_x = cs.Concept(torch.tensor([[2.0, 0.0]]), classes=("left", "right"), site="resid_post.0")
     >>> along_x.read(torch.tensor([[1.0, 5.0], [-3.0, 1.0]]))
     tensor([[ 2.],
             [-6.]])

@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from conceptscope.hooks import AffineEdit, Intervention, Site
+from conceptscope.hooks._positions import Position
 from conceptscope.probes._concept_reading import ReadableConcept
-from conceptscope.probes._edits import ConceptEdit, levelling, mirroring, moved, rise
+from conceptscope.probes._edits import ConceptEdit, levelling, mirroring, moved, per_direction, rise
 from conceptscope.probes._metric import Metric, read_in, steered_in
 from conceptscope.probes._rotation import Rotation
 from conceptscope.probes._single import check_single
@@ -31,7 +31,7 @@ class ActingConcept(ReadableConcept):
         return rise(self, 1.0).to(self.reading)
 
     def add(
-        self, amount: Any, *, positions: Any = "all", site: Site | str | None = None, force: bool = False
+        self, amount: Any, *, positions: Position = "all", site: Site | str | None = None, force: bool = False
     ) -> Intervention:
         """An intervention after which the reading has risen by amount, in standard deviations.
 
@@ -49,7 +49,7 @@ class ActingConcept(ReadableConcept):
         value: Any,
         *,
         metric: Metric = None,
-        positions: Any = "all",
+        positions: Position = "all",
         site: Site | str | None = None,
         force: bool = False,
     ) -> Intervention:
@@ -63,7 +63,7 @@ class ActingConcept(ReadableConcept):
             ValueError: readings that depend on one another and cannot be so, a metric that is none, or
                 another site.
         """
-        target = self._per_direction(value)
+        target = per_direction(self, value).to(self.reading)
         goal = target * self.scale + self.offset
         along = steered_in(self, metric)
         act = moved(along, lambda reading: target.to(reading), reaches=goal)
@@ -73,7 +73,7 @@ class ActingConcept(ReadableConcept):
         self,
         *,
         metric: Metric = None,
-        positions: Any = "all",
+        positions: Position = "all",
         site: Site | str | None = None,
         force: bool = False,
     ) -> Intervention:
@@ -98,7 +98,7 @@ class ActingConcept(ReadableConcept):
         return self._intervention(act, "erase", positions, site, force, affine)
 
     def reflect(
-        self, *, positions: Any = "all", site: Site | str | None = None, force: bool = False
+        self, *, positions: Position = "all", site: Site | str | None = None, force: bool = False
     ) -> Intervention:
         """An intervention after which the reading has the other sign; arguments as in `add`.
 
@@ -112,7 +112,12 @@ class ActingConcept(ReadableConcept):
         return self._intervention(act, "reflect", positions, site, force, act)
 
     def rotate(
-        self, angle: float, *, positions: Any = "all", site: Site | str | None = None, force: bool = False
+        self,
+        angle: float,
+        *,
+        positions: Position = "all",
+        site: Site | str | None = None,
+        force: bool = False,
     ) -> Intervention:
         """An intervention that turns each activation by an angle in degrees, and leaves it as long as it was.
 
@@ -137,7 +142,7 @@ class ActingConcept(ReadableConcept):
         low: float | None = None,
         high: float | None = None,
         *,
-        positions: Any = "all",
+        positions: Position = "all",
         site: Site | str | None = None,
         force: bool = False,
     ) -> Intervention:
@@ -155,7 +160,7 @@ class ActingConcept(ReadableConcept):
         self,
         act: Callable[[Tensor], Tensor],
         what: str,
-        positions: Any,
+        positions: Position,
         site: Site | str | None,
         force: bool,
         affine: AffineEdit | None = None,
@@ -165,9 +170,3 @@ class ActingConcept(ReadableConcept):
         name = f"{self.name or self.method or 'concept'}: {what}"
         edit = ConceptEdit(self, act, "" if force else self.model_name, affine)
         return Intervention(there, edit, positions=positions, name=name)
-
-    def _per_direction(self, value: Any) -> Float[Tensor, " concept"]:
-        values = torch.as_tensor(value).to(self.reading)
-        if values.ndim and values.shape != (self.k,):
-            raise ValueError(f"expected one number or {self.k}, got shape {tuple(values.shape)}")
-        return values.expand(self.k)

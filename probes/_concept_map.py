@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from conceptscope.hooks import Intervention, Site
+from conceptscope.hooks._positions import Position
 from conceptscope.hooks._tensor_file import read_tensors, write_tensors
 from conceptscope.probes._concept import Concept
 from conceptscope.probes._contexts import context_vectors
@@ -36,8 +37,10 @@ class ConceptMap:
     Raises:
         ValueError: parts of different shapes, or numbers that are not finite.
 
+    >>> import conceptscope as cs
+    >>> import torch
     >>> matrix, zero = torch.tensor([[2.0, -2.0], [0.0, 0.0]]), torch.zeros(2)
-    >>> turned = ConceptMap(matrix, torch.eye(2), zero, zero, site="resid_post.0")
+    >>> turned = cs.ConceptMap(matrix, torch.eye(2), zero, zero, site="resid_post.0")
     >>> turned.direction([1, 0]), turned.direction([0, 1])
     (tensor([1., 0.]), tensor([-1.,  0.]))
     """
@@ -49,7 +52,7 @@ class ConceptMap:
     classes: tuple[Any, ...] = ()
     _: KW_ONLY
     site: Site | str
-    position: Any = None
+    position: Position | None = None
     name: str = ""
     method: str = ""
     model_name: str = ""
@@ -136,7 +139,7 @@ class ConceptMap:
         )
 
     def add(
-        self, amount: float, *, contexts: Any = None, positions: Any = "all", force: bool = False
+        self, amount: float, *, contexts: Any = None, positions: Position = "all", force: bool = False
     ) -> Intervention:
         """An intervention after which each reading along its own context's direction has risen by amount.
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from conceptscope.hooks import Site
+from conceptscope.hooks._positions import Position
 from conceptscope.probes._described import as_table, in_brief
 
 Link = Literal["logit"]
@@ -27,7 +28,7 @@ class ConceptParts:
     mean: Float[Tensor, " d"]
     classes: tuple[Any, ...]
     site: Site
-    position: Any
+    position: Position | None
     name: str
     method: str
     model_name: str
@@ -44,7 +45,7 @@ class ConceptParts:
         classes: Sequence[Any] = (),
         *,
         site: Site | str,
-        position: Any = None,
+        position: Position | None = None,
         name: str = "",
         method: str = "",
         model_name: str = "",

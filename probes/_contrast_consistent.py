@@ -58,9 +58,11 @@ class ContrastConsistent:
     Source: Burns et al., arXiv 2212.03827, section 2.2 (normalisation, loss, restarts), with an L2 penalty
     and L-BFGS for the weight decay and AdamW of the authors' code.
 
+    >>> import conceptscope as cs
+    >>> import torch
     >>> x = torch.tensor([[3.0, 1], [-3, 1], [-2, 0], [2, 0]])
-    >>> acts = Activations({"resid_post.0": x}, ["true", "false", "false", "true"], pairs=[0, 0, 1, 1])
-    >>> ContrastConsistent().fit(acts).predict(x)
+    >>> acts = cs.Activations({"resid_post.0": x}, ["true", "false", "false", "true"], pairs=[0, 0, 1, 1])
+    >>> cs.ContrastConsistent().fit(acts).predict(x)
     ['true', 'false', 'false', 'true']
     """
 

@@ -59,15 +59,29 @@ def rise(concept: ReadableConcept, amount: Any) -> Float[Tensor, " d"]:
     """What must be added for the readings to rise by amount standard deviations: W (A W)^-1 (scale amount).
 
     Raises:
+        TypeError: no numbers.
         ValueError: not one number or k, or readings that depend on one another and cannot rise so.
     """
-    amounts = torch.as_tensor(amount, dtype=torch.float64, device=concept.reading.device)
-    if amounts.ndim and amounts.shape != (concept.k,):
-        raise ValueError(f"expected one number or {concept.k}, got shape {tuple(amounts.shape)}")
-    wanted = concept.scale.double() * amounts
+    wanted = concept.scale.double() * per_direction(concept, amount)
     lift = _lift(concept)
     _check_reached(concept, lift, wanted[:, None])
     return lift @ wanted
+
+
+def per_direction(concept: ReadableConcept, given: Any) -> Float[Tensor, " concept"]:
+    """A number for each of the k directions, of which one may stand for all, in float64.
+
+    Raises:
+        TypeError: no numbers.
+        ValueError: not one number or k.
+    """
+    try:
+        numbers = torch.as_tensor(given, dtype=torch.float64, device=concept.reading.device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"expected one number or {concept.k}, got {given!r}") from error
+    if numbers.ndim and numbers.shape != (concept.k,):
+        raise ValueError(f"expected one number or {concept.k}, got shape {tuple(numbers.shape)}")
+    return numbers.expand(concept.k)
 
 
 def levelling(concept: ReadableConcept, goal: Float[Tensor, " concept"]) -> AffineEdit:

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from conceptscope.hooks import Activations, Site
+from conceptscope.hooks._positions import Position
 from conceptscope.probes._described import in_brief
 from conceptscope.probes._encoder import Encoder
 
@@ -25,9 +26,12 @@ class EncodedConcept:
     Raises:
         ValueError: an offset or a scale of another shape, or a scale that is not positive.
 
+    >>> import conceptscope as cs
+    >>> import torch
+    >>> from conceptscope.probes._encoder import Encoder
     >>> none = torch.zeros(1, 2, 0), torch.zeros(1, 0), torch.zeros(1, 0)
     >>> first = Encoder(torch.tensor([[1.0, 0.0]]), *none)
-    >>> EncodedConcept(first, torch.tensor([4.0]), torch.tensor([2.0]), site="embed").read([[8.0, 1.0]])
+    >>> cs.EncodedConcept(first, torch.tensor([4.0]), torch.tensor([2.0]), site="embed").read([[8.0, 1.0]])
     tensor([[2.]])
     """
 
@@ -36,7 +40,7 @@ class EncodedConcept:
     scale: Float[Tensor, " concept"]
     _: KW_ONLY
     site: Site | str
-    position: Any = None
+    position: Position | None = None
     name: str = ""
     method: str = ""
     model_name: str = ""

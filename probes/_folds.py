@@ -42,9 +42,18 @@ def assign_folds(
     return fold
 
 
+def check_folds(folds: Any) -> None:
+    """Refuse a number of folds that holds nothing out.
+
+    Raises:
+        ValueError: it is not a whole number from 2 on.
+    """
+    if not isinstance(folds, int | np.integer) or folds < 2:
+        raise ValueError(f"at least two folds are needed to hold examples out, got folds={folds!r}")
+
+
 def _check_enough(codes: Any, cluster: Any, classes: Sequence[Any], folds: int) -> None:
-    if folds < 2:
-        raise ValueError(f"at least two folds are needed to hold examples out, got folds={folds}")
+    check_folds(folds)
     n_clusters = len(np.unique(cluster))
     if n_clusters == 1:
         raise ValueError(

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from conceptscope.hooks import AffineEdit, Intervention, Site, Where
+from conceptscope.hooks import AffineEdit, Intervention, Site
 from conceptscope.hooks._positions import Position
 from conceptscope.probes._probe_sweep import ProbeSweep
 from conceptscope.probes._result_html import table_html
@@ -46,7 +46,7 @@ class HeadSelection:
         for layer in sorted({site.layer for site in self.heads if site.layer is not None}):
             here = {site.head: self.shifts[site] for site in sorted(self.heads) if site.layer == layer}
             vector = alpha * torch.stack([here.get(head, nothing) for head in range(self.n_heads)])
-            edit = _Shift(AffineEdit(vector.flatten()), "" if force else self.model_name)
+            edit = AffineEdit(vector.flatten(), model_name="" if force else self.model_name)
             name = f"{self.sweep.classes[-1]}: shift heads {', '.join(map(str, here))} by {alpha}"
             made.append(Intervention(Site("z", layer), edit, positions, name))
         return made
@@ -78,14 +78,3 @@ class HeadSelection:
         frame = self.to_frame()
         chosen = frame[frame["selected"]].sort_values("accuracy", ascending=False, kind="stable")
         return table_html(repr(self), chosen.drop(columns="selected"))
-
-
-@dataclass(frozen=True, eq=False)
-class _Shift:
-    """Adds to each head what is its own."""
-
-    affine: AffineEdit
-    model_name: str
-
-    def __call__(self, x: Float[Tensor, row * d], where: Where) -> Float[Tensor, row * d]:
-        return self.affine(x, where)

@@ -45,9 +45,11 @@ class Leace:
 
     Source: Belrose et al., arXiv 2306.03819, theorems 3.1 (equal means), 4.2 and 4.3 (the map).
 
+    >>> import conceptscope as cs
+    >>> import torch
     >>> x = torch.tensor([[0.0, 0], [4, 1], [0, 2], [4, 3]])
-    >>> acts = Activations({"resid_post.0": x}, ["bad", "bad", "good", "good"])
-    >>> concept = Leace(shrinkage=0).fit(acts)
+    >>> acts = cs.Activations({"resid_post.0": x}, ["bad", "bad", "good", "good"])
+    >>> concept = cs.Leace(shrinkage=0).fit(acts)
     >>> concept.reading, concept.steering
     (tensor([[-0.5000,  2.0000]]), tensor([[0., 2.]]))
     """

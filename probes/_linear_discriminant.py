@@ -44,10 +44,11 @@ class LinearDiscriminant:
     Source: Ledoit and Wolf, Journal of Multivariate Analysis 88 (2004), section 3.3; Belrose et al.,
     arXiv 2306.03819, theorems 4.2 and 4.3 (least-squares erasure).
 
+    >>> import conceptscope as cs
     >>> import torch
     >>> x = torch.tensor([[0.0, 0], [4, 1], [0, 2], [4, 3]])
-    >>> acts = Activations({"resid_post.0": x}, ["bad", "bad", "good", "good"])
-    >>> LinearDiscriminant(shrinkage=0.5).fit(acts).reading
+    >>> acts = cs.Activations({"resid_post.0": x}, ["bad", "bad", "good", "good"])
+    >>> cs.LinearDiscriminant(shrinkage=0.5).fit(acts).reading
     tensor([[-0.2953,  1.8085]])
     """
 

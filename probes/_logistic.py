@@ -40,8 +40,11 @@ class Logistic:
     Raises:
         ValueError: C is not positive.
 
-    >>> acts = Activations({"resid_post.0": torch.tensor([[-2.0, 0], [-1, 1], [1, 0], [2, 1]])}, [0, 0, 1, 1])
-    >>> Logistic(C=1.0).fit(acts).predict_proba(acts)[:, 1].round(decimals=2)
+    >>> import conceptscope as cs
+    >>> import torch
+    >>> x = torch.tensor([[-2.0, 0], [-1, 1], [1, 0], [2, 1]])
+    >>> acts = cs.Activations({"resid_post.0": x}, [0, 0, 1, 1])
+    >>> cs.Logistic(C=1.0).fit(acts).predict_proba(acts)[:, 1].round(decimals=2)
     tensor([0.1600, 0.2900, 0.7100, 0.8400])
     """
 

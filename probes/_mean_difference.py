@@ -26,9 +26,10 @@ class MeanDifference:
     Source: Marks and Tegmark, arXiv 2310.06824, section 4 (mass-mean probing without the covariance);
     Belrose et al., arXiv 2306.03819, theorem 3.1 (equal class means guard linearly).
 
+    >>> import conceptscope as cs
     >>> import torch
-    >>> acts = Activations({"resid_post.0": torch.tensor([[0.0, 1], [2, 1]])}, ["bad", "good"])
-    >>> MeanDifference().fit(acts).reading
+    >>> acts = cs.Activations({"resid_post.0": torch.tensor([[0.0, 1], [2, 1]])}, ["bad", "good"])
+    >>> cs.MeanDifference().fit(acts).reading
     tensor([[2., 0.]])
     """
 

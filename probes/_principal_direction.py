@@ -34,9 +34,11 @@ class PrincipalDirection:
 
     Source: Zou et al., arXiv 2310.01405, section 3.1 (linear artificial tomography).
 
+    >>> import conceptscope as cs
+    >>> import torch
     >>> x = torch.tensor([[3.0, 1], [-1, 1], [1, 0], [4, 0]])
-    >>> acts = Activations({"resid_post.0": x}, ["good", "bad", "bad", "good"], pairs=[0, 0, 1, 1])
-    >>> PrincipalDirection().fit(acts).reading
+    >>> acts = cs.Activations({"resid_post.0": x}, ["good", "bad", "bad", "good"], pairs=[0, 0, 1, 1])
+    >>> cs.PrincipalDirection().fit(acts).reading
     tensor([[3.5355, 0.0000]])
     """
 

@@ -34,10 +34,11 @@ class Ridge:
 
     Source: Hoerl and Kennard, Technometrics 12 (1970).
 
+    >>> import conceptscope as cs
     >>> import torch
     >>> x = torch.tensor([[0.0, 1], [1, 0], [2, 1], [3, 0]])
-    >>> acts = Activations({"resid_post.0": x}, [10, 12, 14, 16])
-    >>> concept = Ridge(alpha=0).fit(acts)
+    >>> acts = cs.Activations({"resid_post.0": x}, [10, 12, 14, 16])
+    >>> concept = cs.Ridge(alpha=0).fit(acts)
     >>> concept.valuation(x)[:, 0] - concept.offset + concept.source["label_mean"]
     tensor([10., 12., 14., 16.])
     """

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from conceptscope.hooks import Activations, Site
+from conceptscope.hooks._activations import check_activations
 from conceptscope.hooks._stored import StoredActivations
 from conceptscope.probes._concept import Concept, Link
 from conceptscope.probes._spread import beyond_rounding
@@ -45,9 +46,11 @@ class Rows:
         """The rows at a site, which may be left out when only one was captured.
 
         Raises:
+            TypeError: what holds no activations.
             KeyError: the site was not captured.
             ValueError: several sites and none named.
         """
+        check_activations(activations)
         return cls(activations.key(site), activations)
 
     @cached_property

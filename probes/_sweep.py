@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 
 from conceptscope.hooks import Activations, Site
+from conceptscope.hooks._activations import check_activations
 from conceptscope.hooks._random import numpy_generator, torch_generator
 from conceptscope.probes._concept import Concept
 from conceptscope.probes._extractor import Extractor, ValueExtractor, check_extractor
@@ -84,7 +85,7 @@ def sweep(
     at a time into memory.
 
     Raises:
-        TypeError: something that is no extractor.
+        TypeError: what holds no activations, or is no extractor.
         ValueError: no labels, one class, a class in fewer groups than there are folds, one group that spans
             everything, types that do not recur, permutations or types where numbers are predicted, or
             activations that are NaN, infinite or the same in every row.
@@ -92,6 +93,7 @@ def sweep(
     Source: Hewitt and Liang, arXiv 1909.03368 (control tasks, selectivity); Westfall and Young 1993
     (correction by the greatest statistic).
     """
+    check_activations(activations)
     check_extractor(extractor)
     if getattr(extractor, "continuous", False):
         if permutations or types is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int
 
+from conceptscope.probes._folds import check_folds
+
 
 def assign_value_folds(
     values: Float[np.ndarray, " example"],
@@ -35,8 +37,7 @@ def assign_value_folds(
 
 
 def _check_enough(sizes: Int[np.ndarray, " cluster"], folds: int) -> None:
-    if folds < 2:
-        raise ValueError(f"at least two folds are needed to hold examples out, got folds={folds}")
+    check_folds(folds)
     if len(sizes) == 1:
         raise ValueError(
             "all examples belong to one group, so none can be held out: give finer groups, or groups=None"

@@ -6,7 +6,7 @@ import math
 
 from conceptscope._page._heat import heat
 from conceptscope._page._lines import Line, LineChart
-from conceptscope._page._words import numbers, paragraph, section, site_labels, small, without
+from conceptscope._page._words import apart_from, numbers, paragraph, section, site_labels, small, without
 from conceptscope._report_result import Report
 from conceptscope.analyses import Convexity
 from conceptscope.analyses._convexity_result import SiteConvexity
@@ -52,10 +52,10 @@ def _convexity(made: Report, found: Convexity) -> str:
         also=(0.0, 1.0),
     )
     how = (
-        "Every text is joined to its nearest neighbours at a site. Convexity is the share of the points on "
-        "the shortest paths between two texts of a class that are of that class too; 1 is a region without "
-        "holes. Pairs that no path joins count 0: their class lies in several places. Shaded: 1.96 standard "
-        "errors, from halves of the texts."
+        f"Every text is joined to its {found.settings['k']} nearest neighbours at a site. Convexity is the "
+        "share of the points on the shortest paths between two texts of a class that are of that class too; "
+        "where it is 1, no path leaves the class. Pairs that no path joins count 0: their class lies in "
+        "several places. Shaded: 1.96 standard errors, from halves of the texts."
     )
     about = f"{found.n_rows} texts, {found.settings['k']} neighbours each."
     return (
@@ -64,13 +64,13 @@ def _convexity(made: Report, found: Convexity) -> str:
 
 
 def _reading(one: SiteConvexity) -> str:
-    classes = ", ".join(f"{own.label} {own.score:.2f}" for own in one.classes)
+    classes = ", ".join(f"{apart_from(str(own.label))} {own.score:.2f}" for own in one.classes)
     error = "" if one.se is None else f" (standard error {one.se:.2f})"
     apart = sum(own.disconnected or 0.0 for own in one.classes) / len(one.classes)
+    split = f"; {apart:.0%} of pairs of a class are joined by no path" if apart else ""
     return (
         f"{one.site}: mean {one.mean:.2f}{error}, shuffled labels {_known(one.chance):.2f}, "
-        f"{small(_known(one.p))}; {classes}; "
-        f"{apart:.0%} of pairs of a class are joined by no path"
+        f"{small(_known(one.p))}; {classes}{split}"
     )
 
 

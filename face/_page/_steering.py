@@ -6,7 +6,7 @@ from collections.abc import Callable
 from html import escape
 
 from conceptscope._page._lines import Line, LineChart
-from conceptscope._page._words import between, numbers, paragraph, section, shown, small, without
+from conceptscope._page._words import between, numbers, paragraph, section, shown, small, towards, without
 from conceptscope._report_result import Report
 from conceptscope.analyses import DoseResponse
 from conceptscope.analyses._dose_result import Dose
@@ -28,18 +28,15 @@ def steering(made: Report) -> str:
     found, chosen = made.doses, _first_shown(made.doses)
     how = (
         f"{made.doses.n_prompts} prompts{_whose(made)} were continued while the concept was added at "
-        f"{made.concept.site}, in standard deviations towards {_towards(made)}. Effect: by how much the "
-        f"{found.measure} changes; harm: the KL, in nats a token, of the steered model's expectations along "
-        "the untouched model's text from that model's own. Shaded: 95 % intervals over prompts, and the "
-        "range of 95 % of random directions that move each token as far."
+        f"{made.concept.site}, in standard deviations towards {towards(made)}. Effect: by how much the "
+        f"{found.measure} changes, in nats. Harm: how far what the steered model expects next, at each token "
+        "of the untouched model's text, is from what that expects (KL, in nats a token); it contains the "
+        "wanted change. Shaded: 95 % intervals over prompts, and the range of 95 % of random directions that "
+        "move each token as far."
     )
     table = numbers("All numbers", found._repr_html_())
     charts = f'<div class="pair">{_effect(found, chosen)}{_harm(found, chosen)}</div>'
     return section("steering", title, paragraph(how), charts, _texts(made, chosen), table, caution=_CAUTION)
-
-
-def _towards(made: Report) -> str:
-    return str(made.concept.classes[-1]) if made.concept.classes else "greater numbers"
 
 
 def _whose(made: Report) -> str:
@@ -117,8 +114,8 @@ def _panel(made: Report, found: DoseResponse, index: int, chosen: bool) -> str:
     dose = found.doses[index]
     said = (
         f"{_signed(dose)} sd: effect {between(dose.effect.value, dose.effect.low, dose.effect.high)} "
-        f"({small(dose.p)}), KL {dose.kl.value:.2f}, perplexity {dose.perplexity_ratio.value:.3g} times "
-        "that of the untouched text"
+        f"({small(dose.p)}), KL {dose.kl.value:.2f}; to the untouched model, the texts have "
+        f"{dose.perplexity_ratio.value:.3g} times the perplexity of its own"
     )
     rows = "".join(
         _row(shown(prompt), plain, steered)
@@ -135,6 +132,6 @@ def _row(prompt: str, plain: str, steered: str) -> str:
     """A prompt with how it goes on, and how it went on untouched where that differs."""
     before = "" if plain == steered else f'<span class="before">untouched: {escape(plain.strip())}</span>'
     return (
-        f'<li><span class="prompt">{escape(prompt)}</span><span class="written">{escape(steered)}</span>'
-        f"{before}</li>"
+        f'<li dir="auto"><span class="prompt">{escape(prompt)}</span>'
+        f'<span class="written">{escape(steered)}</span>{before}</li>'
     )

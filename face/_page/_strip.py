@@ -11,6 +11,10 @@ ROW = 46.0
 _LEFT = 130.0
 _LANES = 7
 _LABEL = 14
+_LEGEND = (
+    '<ul class="legend"><li><svg class="key missed" viewBox="0 0 30 14" aria-hidden="true">'
+    '<circle class="dot" cx="15" cy="7" r="5"/></svg> taken for another class</li></ul>'
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ def strip(about: str, classes: Sequence[str], points: Sequence[Point], reading: 
         + zero
         + "".join(_mark(axes, number, point) for number, point in enumerate(points))
     )
-    return figure(drawing(inside, about, height), about, reading)
+    legend = "" if all(point.right for point in points) else _LEGEND
+    return figure(drawing(inside, about, height), about, reading, legend)
 
 
 def _mark(axes: Axes, number: int, point: Point) -> str:

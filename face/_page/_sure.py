@@ -9,14 +9,14 @@ import numpy as np
 from conceptscope._drawn_texts import drawn_evenly
 from conceptscope._page._strip import Point, strip
 from conceptscope._page._where import reading_of
-from conceptscope._page._words import between, paragraph, section, shown, without
+from conceptscope._page._words import apart_from, between, paragraph, section, shown, towards, without
 from conceptscope._report_result import Report
 from conceptscope.analyses._card_result import Caused
 from conceptscope.probes import ProbeSweep
 
 _CAUTION = (
-    "A concept that is not shown to be used may be used all the same: in other contexts, along other "
-    "directions, or for tokens that were not measured. One that is used need not be what its label says: a "
+    "A concept that is not shown to steer may be used all the same: in other contexts, along other "
+    "directions, or for tokens that were not measured. One that steers need not be what its label says: a "
     "direction may carry what goes along with the label. Texts on the wrong side may be labelled wrongly."
 )
 _MOST_POINTS, _MOST_WRONG, _LONGEST = 240, 6, 160
@@ -35,32 +35,35 @@ def _card(made: Report) -> list[str]:
     card = made.card
     if card is None:
         return [without(f"what it causes: {made.left_out['card']}")]
-    effect = "" if card.measure is None else f" Effect: by how much the {card.measure} changes."
+    effect = "" if card.measure is None else f" Effect: by how much the {card.measure} changes, in nats."
     how = (
-        f"To see whether the model uses it, {card.strength:g} standard deviations were added while it read "
-        f"{card.n_prompts} prompts, and taken away; then the concept was erased. The same was done along "
-        f"{card.directions} random directions, drawn with the covariance of the activations at the prompts, "
-        "that move each token as far. The AUROC of the verdict above comes from other folds than the picture."
-        f"{effect}"
+        f"To see whether the model goes by it, {card.strength:g} standard deviations were added while it "
+        f"read {card.n_prompts} prompts and what it writes after them, and taken away; then the concept was "
+        f"erased, its reading set to its mean. The same was done along {card.directions} random directions, "
+        "drawn with the covariance of the activations at the prompts, that move each token as far. p: how "
+        "often a random direction changes as much, the concept's own counted among them, so that it is never "
+        f"below {1 / (1 + card.directions):.3f}.{effect} KL: how far what it expects next moves, in nats a "
+        "token. The AUROC of the verdict comes from other folds than the scores above."
     )
     rows = "".join(map(_caused, card.caused))
-    head = "<tr><th>what</th><th>change and 95 % interval</th><th>random directions</th><th>p</th></tr>"
-    return [paragraph(how), f'<table class="caused">{head}{rows}</table>']
+    names = ("what", "change and 95 % interval", "95 % of random directions", "p")
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    return [paragraph(how), f'<table class="caused"><tr>{head}</tr>{rows}</table>']
 
 
 def _caused(one: Caused) -> str:
     found = one.estimate
     return (
-        f"<tr><th>{escape(one.what)}</th><td>{between(found.value, found.low, found.high)}</td>"
+        f'<tr><th scope="row">{escape(one.what)}</th><td>{between(found.value, found.low, found.high)}</td>'
         f"<td>{found.random_low:.2f} to {found.random_high:.2f}</td><td>{one.p:.3f}</td></tr>"
     )
 
 
 def _readings(made: Report, found: ProbeSweep) -> str:
     """Every text (of very many, some) by the fit that had not seen it."""
-    held_out, site, towards = found.held_out, made.concept.site, made.concept.classes[-1]
+    held_out, site = found.held_out, made.concept.site
     scores = held_out.scores[site]
-    column = found.classes.index(towards)
+    column = found.classes.index(made.concept.classes[-1])
     readings = scores[:, column] if scores.shape[1] > 1 else scores[:, 0] * (1 if column else -1)
     right = held_out.predicted(site) == held_out.codes
     rows = drawn_evenly(made.examples, range(len(made.examples)), _MOST_POINTS, 0)
@@ -69,12 +72,12 @@ def _readings(made: Report, found: ProbeSweep) -> str:
             float(readings[row]),
             int(held_out.codes[row]),
             bool(right[row]),
-            f"{readings[row]:+.2f} sd, {found.classes[held_out.codes[row]]}: {_text(made, row)}",
+            f"{readings[row]:+.2f} sd, {_label(found, held_out.codes[row])}: {apart_from(_text(made, row))}",
         )
         for row in rows
     ]
-    some = "Each text" if len(rows) == len(made.examples) else f"{len(rows)} of the texts"
-    about = f"{some} read towards {towards} at {site}, by a fit that had not seen it"
+    some = "each text" if len(rows) == len(made.examples) else f"{len(rows)} of the texts, each"
+    about = f"Reading towards {towards(made)} at {site} of {some} by a fit that had not seen it"
     return strip(about, [str(label) for label in found.classes], points, points[0].text)
 
 
@@ -86,13 +89,18 @@ def _wrong(made: Report, found: ProbeSweep) -> str:
     if not wrong:
         return paragraph("No text was taken for another class.")
     items = "".join(
-        f"<li><q>{escape(_text(made, row))}</q> is {escape(str(found.classes[codes[row]]))}, "
-        f"and was taken for {escape(str(found.classes[said[row]]))}</li>"
+        f'<li><q dir="auto">{escape(_text(made, row))}</q> is {escape(_label(found, codes[row]))}, '
+        f"and was taken for {escape(_label(found, said[row]))}</li>"
         for row in wrong[:_MOST_WRONG]
     )
     rest = f"<li>and {len(wrong) - _MOST_WRONG} more</li>" if len(wrong) > _MOST_WRONG else ""
-    lead = f"{len(wrong)} of {len(codes)} texts were taken for another class:"
+    were = "was" if len(wrong) == 1 else "were"
+    lead = f"{len(wrong)} of {len(codes)} texts {were} taken for another class:"
     return f'{paragraph(lead)}<ul class="texts">{items}{rest}</ul>'
+
+
+def _label(found: ProbeSweep, code: int) -> str:
+    return apart_from(str(found.classes[code]))
 
 
 def _text(made: Report, row: int) -> str:

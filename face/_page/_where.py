@@ -13,9 +13,9 @@ from conceptscope.probes._result_html import table_html
 from conceptscope.probes._value_sweep import ValueScore
 
 _CAUTION = (
-    "That a probe reads a label at a layer says that it is there, not that the model uses it. The scores "
-    "hold for texts like these: a probe may read something else that goes along with the label in them. The "
-    "site that is best was found by looking at these scores, so its own is a little too high."
+    "That a probe reads a label at a site says that it can be told there, not that the model uses it. The "
+    "scores hold for texts like these: a probe may read something else that goes along with the label in "
+    "them. The site that is best was found by looking at these scores, so its own is a little too high."
 )
 
 
@@ -26,7 +26,7 @@ def where(made: Report) -> str:
     lines, readings = _classes(found) if isinstance(found, ProbeSweep) else _values(found)
     labels, title = site_labels([score.site for score in found.scores])
     chart = LineChart(
-        about=f"{lines[0].name.capitalize()} by site",
+        about="Held-out scores and controls by site",
         at=range(len(labels)),
         labels=labels,
         title=title,
@@ -35,14 +35,14 @@ def where(made: Report) -> str:
         chosen=chosen,
         also=(0.4, 1.0) if isinstance(found, ProbeSweep) else (0.0, 1.0),
     )
-    groups = (
-        "" if found.n_groups == found.n_examples else f" in {found.n_groups} groups, which no fold splits"
-    )
+    groups = "" if found.n_groups == found.n_examples else f" (their {found.n_groups} groups are never split)"
     how = (
-        f"At each site {made.settings['extractor']} was fitted {found.folds} times, each time without a fold "
-        f"of the {found.n_examples} texts{groups}, and tested on that fold. Shaded: 95 % intervals. Shuffled "
-        "labels and random directions, drawn with the activations' covariance, show what such a probe gets "
-        f"where there is nothing to find. What follows is about {at}, {made.settings['site']}."
+        f"At each site a probe, {made.settings['extractor']}, was fitted {found.folds} times, each time "
+        f"without a fold of the {found.n_examples} texts{groups}, and tested on that fold. Shaded: 95 % "
+        "intervals. Shuffled labels and random directions, drawn with the activations' covariance, show what "
+        "such a probe gets where there is nothing to find. Sites have TransformerLens's names: a kind of "
+        "activation, as resid_post is the residual stream after a layer, and the layer, counted from 0. What "
+        f"follows is about {at}, {made.settings['site']}."
     )
     table = numbers("All numbers", table_html("Held-out scores and controls.", found.to_frame()))
     return section("where", "Where it is", paragraph(how), chart.html(), table, caution=_CAUTION)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from html import escape
+from unicodedata import bidirectional
 
+from conceptscope._report_result import Report
 from conceptscope.hooks import Site
 from conceptscope.hooks._prompts import Text
+
+_FROM_THE_RIGHT = {"R", "AL", "RLE", "RLO", "RLI"}
 
 
 def section(name: str, title: str, *parts: str, caution: str = "") -> str:
@@ -57,6 +61,21 @@ def shown(text: Text) -> str:
     if isinstance(text, str):
         return text
     return "\n".join(f"{message['role']}: {message['content']}" for message in text)
+
+
+def apart_from(text: str) -> str:
+    """A user's words, which do not turn the sentence round them where they are read from the right.
+
+    >>> apart_from("glad") == "glad", apart_from("\u05d8\u05d5\u05d1")[0] == "\u2068"
+    (True, True)
+    """
+    turns = any(bidirectional(letter) in _FROM_THE_RIGHT for letter in text)
+    return f"\u2068{text}\u2069" if turns else text
+
+
+def towards(made: Report) -> str:
+    """Where greater readings lead."""
+    return apart_from(str(made.concept.classes[-1])) if made.concept.classes else "greater numbers"
 
 
 def site_labels(sites: Sequence[Site]) -> tuple[list[str], str]:

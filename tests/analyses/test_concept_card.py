@@ -34,9 +34,9 @@ def row(card: cs.ConceptCard, quantity: str) -> Any:
 
 
 def test_sentiment_is_read_and_used(card: cs.ConceptCard) -> None:
-    assert (card.readable, card.used) == (True, True)
+    assert (card.readable, card.steers) == (True, True)
     assert card.verdict.startswith("It can be read (AUROC 1.00 [0.")
-    assert "and is used: from -2 to +2 sd along it, the log-odds of 'please', 'smile'" in card.verdict
+    assert "and steers the model: from -2 to +2 sd along it, the log-odds of 'please'" in card.verdict
     assert "(p = 0.048)" in card.verdict
 
 
@@ -44,7 +44,7 @@ def test_a_coin_is_neither_shown_to_be_read_nor_used(
     world: cs.HookedModel, coin: cs.Examples, coin_concept: cs.Concept, prompts: list[str]
 ) -> None:
     card = cs.concept_card(world, coin_concept, coin, prompts, **SHORT)
-    assert (card.readable, card.used, card.measure) == (False, False, None)
+    assert (card.readable, card.steers, card.measure) == (False, False, None)
     assert card.reading.auroc_low < 0.5 < card.reading.auroc_high
     assert card.verdict.startswith("It is neither shown to be readable (AUROC 0.")
     assert "the model goes on alike after the examples of both classes" in card.verdict
@@ -59,11 +59,10 @@ def test_a_label_that_is_read_and_does_not_matter_is_not_shown_to_be_used(
         return 1.0
 
     card = cs.concept_card(world, concept, sentiment, prompts, measure=length, **SHORT)
-    assert (card.readable, card.used) == (True, False)
+    assert (card.readable, card.steers) == (True, False)
     assert "can be read (AUROC 1.00" in card.verdict
-    assert (
-        "but is not shown to be used: from -2 to +2 sd along it, the length changes by 0.00" in card.verdict
-    )
+    assert "but is not shown to steer the model: from -2 to +2 sd along it, the length" in card.verdict
+    assert "changes by 0.00" in card.verdict
 
 
 def test_a_direction_with_a_wrong_label(
@@ -72,7 +71,7 @@ def test_a_direction_with_a_wrong_label(
     """The sentiment direction under the name of a coin: moving along it matters, its label is not read."""
     masked = replace(concept, classes=("heads", "tails"))
     card = cs.concept_card(world, masked, coin, prompts, measure=sentiment, **SHORT)
-    assert (card.readable, card.used) == (False, True)
+    assert (card.readable, card.steers) == (False, True)
     assert "not shown to be readable" in card.verdict
     assert card.verdict.endswith("so the direction carries something else than its label.")
 

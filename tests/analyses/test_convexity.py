@@ -371,6 +371,11 @@ def test_what_cannot_be_done_is_refused(settings, message):
         convexity(made(*blobs(100, 1.0)), **settings)
 
 
+def test_texts_are_no_activations():
+    with pytest.raises(TypeError, match="as capture gives them, got list: write capture"):
+        convexity(["a text"])
+
+
 def test_bad_rows_and_predictions_are_refused():
     x, code = blobs(100, 1.0)
     x[3, 2] = float("nan")

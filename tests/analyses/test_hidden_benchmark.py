@@ -18,5 +18,5 @@ def test_its_distance_is_the_jensen_shannon_distance(
 def test_the_bars_that_take_seconds_are_met(benchmark_module: Callable[[str], ModuleType]) -> None:
     hidden = benchmark_module("hidden")
     bars = [row[2] for part in (hidden.linear, hidden.planted_capability) for row in part(1)]
-    assert sum(bar.endswith(": met") for bar in bars) == 5
-    assert not any("NOT MET" in bar for bar in bars)
+    assert sum(hidden.VERDICTS[True] in bar for bar in bars) == 5
+    assert not any(hidden.VERDICTS[False] in bar for bar in bars)

@@ -48,6 +48,14 @@ def test_intervals_of_shares_are_shares():
     assert monotone.low == pytest.approx(1 - 1.959964**2 / (5 + 1.959964**2), abs=1e-6)
 
 
+def test_what_cannot_be_negative_has_no_negative_interval():
+    many = dict.fromkeys(range(1, 8), 1.0)
+    found = statistics(game(many), game({0b001: 100.0, 0b010: 1.0}))
+    for name in ("salient", "bound", "unfaithfulness"):
+        assert found[name].low == 0 < found[name].value < found[name].high
+    assert found["degree"].low < 0 < found["degree"].high
+
+
 def test_transfer_counts_the_other_texts_only():
     one, two, three = game({0b001: 1.0}), game({0b001: 2.0}), game({0b110: 5.0})
     found = statistics(one, two, three, largest=(1, 2))

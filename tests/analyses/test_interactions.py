@@ -221,7 +221,9 @@ def test_text_is_escaped_in_html(tinyworld):
         ({"noise_share": 0.04}, ValueError, "goes with method='and-or'"),
         ({"method": "and-or", "noise_share": -1}, ValueError, "from 0 to below 1"),
         ({"players": ["dog", cs.Site("z", 1, 0)]}, TypeError, "not both in one call"),
-        ({"players": ["cat"]}, ValueError, "does not occur"),
+        ({"players": ["cat"]}, ValueError, "'cat' does not occur in .*: give a string that it has once"),
+        ({"players": ["z.3.5", "z.3.6"]}, ValueError, r"a part of the model is Site\('z.3.5'\)"),
+        ({"players": ["blocks.1.hook_mlp_out"]}, ValueError, r"is Site\('blocks.1.hook_mlp_out'\)"),
     ],
 )
 def test_what_cannot_be_done_is_refused(tinyworld, settings, error, message):

@@ -57,6 +57,13 @@ def test_a_word_of_several_tokens_is_one_player(tiny):
     assert any(len(span) > 1 for span in found.spans)
 
 
+def test_words_of_other_scripts_and_emoji_play(tiny):
+    model, text = tiny("gpt2"), "😀 हिन्दी अच्छी 👍🏽"
+    found = players(model, text)
+    assert found.labels == tuple(text.split())
+    assert covered(model, text, found) == text.split()
+
+
 def test_fixed_replaces_the_stop_words(tinyworld):
     assert players(tinyworld, fixed=["Happy", "it"]).labels == (
         "the",

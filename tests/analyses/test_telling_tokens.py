@@ -67,3 +67,14 @@ def test_discoveries_by_hand() -> None:
     # the third is below 3 / 5 of 5 %, though the second is not below 2 / 5 of it
     assert _discovered(np.array([0.001, 0.024, 0.029, 0.2, 0.9])).tolist() == [True] * 3 + [False] * 2
     assert not _discovered(np.array([0.02, 0.5, 0.6])).any()
+
+
+def test_tokens_that_no_text_contains_tell_nothing(world: cs.HookedModel, sentiment: cs.Examples) -> None:
+    """Were the first of them the unknown token and the second the end of a text, the latter would stay."""
+    found = telling_tokens(world, sentiment, labelled(sentiment, "positive"))
+    assert found is not None
+    marked = cs.load_model("tinyworld")
+    marked.tokenizer.unk_token_id, marked.tokenizer.eos_token_id = found.tokens[:2]
+    again = telling_tokens(marked, sentiment, labelled(sentiment, "positive"))
+    assert again is not None
+    assert again.tokens == found.tokens[1:]

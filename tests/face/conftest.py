@@ -46,6 +46,22 @@ def refused() -> Callable[..., str]:
     return run
 
 
+@pytest.fixture
+def refused_words(
+    refused: Callable[..., str], tiny_folder: str, csv_file: str, tmp_path: Path
+) -> Callable[[str, dict[str, str]], str]:
+    """``refused_words(command, changed)``: refused for changed options, without a trace; what was said."""
+
+    def run(command: str, changed: dict[str, str]) -> str:
+        options = {"--model": tiny_folder, "--data": csv_file, "--out": str(tmp_path / "out")} | changed
+        message = refused(command, *(part for option in options.items() for part in option))
+        assert "Traceback" not in message
+        assert list(tmp_path.iterdir()) == []
+        return message
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def succeeded() -> Callable[..., str]:
     """``succeeded(*arguments)``: runs a command that must succeed, and gives what it printed."""

@@ -1,4 +1,5 @@
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,6 +66,16 @@ def test_what_was_finished_before_ctrl_c_is_gone_on_with(
     assert len(cs.Activations.open(out)["resid_post.0"]) == 1500
 
 
+@pytest.mark.parametrize("content", ["text,label\n", "text,label\nthe dog,\n", "words\nthe dog\n", ""])
+def test_a_file_that_is_refused_leaves_no_folder(
+    refused: Run, tiny_folder: str, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "bad.csv").write_text(content)
+    out = tmp_path / "a" / "b"
+    refused("capture", "--model", tiny_folder, "--data", str(tmp_path / "bad.csv"), "--out", str(out))
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"]
+
+
 @pytest.mark.parametrize(
     ("data", "message"), [("nowhere.csv", "there is no file 'nowhere.csv'"), ("sentimnt", "sentiment")]
 )
@@ -74,3 +85,17 @@ def test_refuses_data_that_is_not_there(
     out = tmp_path / "acts"
     assert message in refused("capture", "--model", tiny_folder, "--data", data, "--out", str(out))
     assert not out.exists()
+
+
+def test_texts_in_a_language_that_the_model_does_not_know_are_warned_of(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    data = tmp_path / "german.csv"
+    data.write_text("text,label\nder Hund war froh,a\ndie Katze schlief,b\n")
+    process = start("capture", "--model", "tinyworld", "--data", str(data), "--out", str(tmp_path / "out"))
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert err.startswith(
+        "about 100% of the tokens are '<unk>': the tokenizer of tinyworld does not know most"
+    )
+    assert err.count("\n") == 1

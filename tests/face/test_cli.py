@@ -1,12 +1,16 @@
+import shlex
 import subprocess
+import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 import conceptscope as cs
-from conceptscope._cli import main
+from conceptscope.__main__ import main
+from conceptscope._cli import app
 
 Start = Callable[..., "subprocess.Popen[str]"]
 Run = Callable[..., str]
@@ -67,3 +71,41 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(interrupted: Run, tmp_path: Pat
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_help(succeeded: Run, command: str) -> None:
     assert "--help" in succeeded(command, "--help")
+
+
+def test_help_loads_no_torch() -> None:
+    script = (
+        "import sys, conceptscope._cli as cli\n"
+        "try:\n    cli.app(['sweep', '--help'])\n"
+        "finally:\n    print('torch' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "False\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_example_of_each_command_is_one_that_it_takes(command: str) -> None:
+    found = vars(get_command(app))["commands"][command]
+    heading, *lines = found.epilog.splitlines()
+    assert heading == "Example:"
+    assert all(len(line) <= 78 for line in lines)  # as they are on eighty columns, for the clipboard
+    program, name, *words = shlex.split("".join(line.removesuffix("\\") for line in lines))
+    assert (program, name) == ("conceptscope", command)
+    found.make_context(name, words)  # what it refuses, it refuses here
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("sweep --extractor magic", "--extractor: 'magic' is not one of 'mean-difference', "),
+        ("dynamics --of magic", "--of: 'magic' is not one of 'activations', 'outputs'"),
+        ("report --directions 18", "--directions: 18 is not a whole number from 19 on"),
+        ("dose --directions 0", "--directions: 0 is not a whole number from 1 on"),
+        ("dose --kl little", "--kl: 'little' is not a number"),
+        ("convexity --permutations -1", "--permutations: -1 is not a whole number from 0 on"),
+    ],
+)
+def test_a_value_that_an_option_does_not_take_is_one_sentence(refused: Run, typed: str, said: str) -> None:
+    message = refused(*typed.split())
+    assert message.startswith(said)
+    assert message.count("\n") == 1

@@ -32,6 +32,7 @@ def test_players_methods_and_differences(succeeded: Run) -> None:
     said = succeeded("interact", TEXT, *MODEL, *options)
     assert "logit of 'cried' less that of 'smiled'" in said
     assert "all 3 players" in said
+    assert "AND-OR interactions are salient" in " ".join(said.split())
 
 
 def test_a_concept_is_explained(succeeded: Run, tmp_path: Path) -> None:

@@ -105,10 +105,19 @@ def test_an_encoder_is_not_steered(tiny: Callable[..., HookedModel], tmp_path: P
     assert made.doses is None
     assert len(made.sentences) == 2
     page = made.page.read_text()
-    assert page.count("is an encoder, which writes no text") == 3
+    assert page.count("the model is an encoder, which writes no text") == 3
     assert 'type="range"' not in page
     assert "cs.generate" not in page
     assert "was not tested" in made.verdict
+
+
+def test_long_texts_are_not_taken_apart(llama: HookedModel, tmp_path: Path) -> None:
+    data = words("good", "bad")
+    long = cs.Examples([f"{'a ' * 40}{text}" for text in data.texts], data.labels)
+    made = cs.report(llama, long, tmp_path / "x.html", **FAST)
+    assert made.sentences == ()
+    assert set(made.left_out) == {"interactions"}
+    assert "no text has 40 words or fewer" in made.page.read_text()
 
 
 def test_chats(build: Callable[..., Any], tmp_path: Path) -> None:

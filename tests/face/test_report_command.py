@@ -95,7 +95,7 @@ def test_numbers_without_ridge_are_refused(refused: Run, tiny_folder: str, tmp_p
 
 def test_ctrl_c_leaves_nothing(interrupted: Run, tiny_folder: str, csv_file: str, tmp_path: Path) -> None:
     def begun() -> bool:
-        return any(path.name.endswith(".part") for path in tmp_path.iterdir())
+        return any(path.name.startswith(".out-concepts-") for path in tmp_path.iterdir())
 
     options = FAST | {"strengths": ",".join(map(str, range(40))), "directions": 200}
     err = interrupted(

@@ -2,6 +2,8 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from importlib.resources import files
 from typing import Any
@@ -123,6 +125,15 @@ def test_nothing_of_the_users_is_code(parsed: Parsed, page: str) -> None:
     assert "<u>mine</u>" in said
 
 
+def test_words_read_from_the_right_leave_the_rest_of_a_line_alone(parsed: Parsed) -> None:
+    labels = [given["aria-label"] or "" for given in parsed.of_class("mark")]
+    turned = [label for label in labels if "\u202e" in label]
+    assert len(turned) == 6
+    assert all(label.index("\u2068") < label.index("\u202e") for label in turned)
+    assert all(label.endswith("\u2069") for label in turned)
+    assert not [label for label in labels if "\u2068" in label and label not in turned]
+
+
 def test_only_its_own_script_may_run(parsed: Parsed) -> None:
     [policy] = [given["content"] for given in parsed.all("meta") if "http-equiv" in given]
     script = files("conceptscope._page").joinpath("page.js").read_bytes()
@@ -147,7 +158,8 @@ def test_every_site_every_dose_and_every_text_has_its_mark(parsed: Parsed, made:
     assert len(readings) == len(made.examples)
     held_out = made.sweep.held_out
     wrong = held_out.predicted(made.concept.site) != held_out.codes
-    assert len(parsed.of_class("wrong")) == wrong.sum()
+    assert len(parsed.of_class("wrong")) == wrong.sum() > 0
+    assert len(parsed.of_class("missed")) == 1
     reached = [given for given in parsed.of_class("mark") if given["tabindex"] == "0"]
     assert len(reached) == len(parsed.all("figure"))
 
@@ -185,6 +197,19 @@ def test_the_lines_that_load_the_concept_run(
     exec("\n".join([lines[0], lines[2]]), scope)
     assert scope["concept"].cosine(made.concept) == pytest.approx(1)
     assert lines[1] == f"model = cs.load_model({made.model_name!r})"
+
+
+def test_a_folder_is_no_name_for_the_title(made: cs.Report) -> None:
+    page = report_page(replace(made, model_name="/home/someone/models/mine"))
+    assert "</title>" in page
+    assert page.split("</title>")[0].endswith("in mine")
+
+
+def test_each_sentence_is_named_before_it_is_taken_apart(page: str, made: cs.Report) -> None:
+    [part] = re.findall(r'<section id="apart">.*?</section>', page, re.DOTALL)
+    said = [unescape(title).strip("\u201c\u201d") for title in re.findall(r"<h3>(.*?)</h3>", part, re.DOTALL)]
+    assert said == [one.sentence.text for one in made.sentences if one.sentence]
+    assert len(said) == 3
 
 
 def test_the_same_results_give_the_same_page(page: str, made: cs.Report) -> None:

@@ -42,3 +42,13 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(ValueError, match="is a file: give --out a folder"), staged(tmp_path / "out"):
         pass
+
+
+def test_where_nothing_can_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(folder: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    message = rf"nothing can be written in {tmp_path} \(Permission denied\): give another --out"
+    with pytest.raises(OSError, match=message), staged(tmp_path / "out"):
+        pass

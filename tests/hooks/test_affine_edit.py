@@ -1,8 +1,10 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
 
-from conceptscope.hooks import AffineEdit
+from conceptscope.hooks import AffineEdit, HookedModel, Intervention, intervene
 
 
 def normal(*shape: int) -> Tensor:
@@ -66,3 +68,10 @@ def test_entries_that_are_not_finite_are_refused(part: int) -> None:
 def test_rows_of_another_width_are_refused() -> None:
     with pytest.raises(ValueError, match=r"width 6 cannot act on activations of shape \(5,\)"):
         AffineEdit(torch.zeros(6))(normal(2, 5))
+
+
+def test_one_that_is_meant_for_another_model_is_refused(tiny: Callable[..., HookedModel]) -> None:
+    model = tiny("llama")
+    meant = Intervention("embed", AffineEdit(torch.zeros(model.d_model), model_name="another"))
+    with pytest.raises(ValueError, match="of 'another'"), intervene(model, meant):
+        pass

@@ -285,11 +285,8 @@ def test_only_interventions_of_this_model_at_its_sites(plain: Any) -> None:
     with pytest.raises(ValueError, match=r"no site 'resid_post\.7'"):
         bake(model, add_vector("resid_post.7", draw(32)))
 
-    class Elsewhere(AffineEdit):
-        model_name = "another"
-
     with pytest.raises(ValueError, match="made from a concept of 'another'"):
-        bake(model, Intervention("resid_post.1", Elsewhere(draw(32))))
+        bake(model, Intervention("resid_post.1", AffineEdit(draw(32), model_name="another")))
 
 
 @pytest.mark.parametrize("positions", ["last", "generated", "prompt", 0, re.compile("a"), "all|last"])

@@ -1,10 +1,20 @@
 import re
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from conceptscope.hooks import Examples, Site, capture, load_model
+from conceptscope.hooks import (
+    Examples,
+    Site,
+    capture,
+    generate,
+    intervene,
+    load_model,
+    next_token_logits,
+)
 from conceptscope.hooks._prompts import encode
 
 
@@ -228,10 +238,15 @@ def test_a_bar_is_shown_only_when_asked_for(tiny, sentences, capfd):
     [
         ({"examples": "one text"}, TypeError, r"write \['one text'\]"),
         ({"examples": []}, ValueError, "at least one text is needed"),
+        ({"examples": {"text": ["a"]}}, TypeError, r"got a table \(dict\): write Examples\(table\['text'\]"),
+        ({"examples": pd.DataFrame({"text": ["a"]})}, TypeError, r"got a table \(DataFrame\)"),
+        ({"examples": {"a", "b"}}, TypeError, "expected a list of texts, got set"),
         ({"examples": ["good", ""]}, ValueError, "text 1 is empty"),
         ({"examples": ["long " * 200]}, ValueError, "tokens, and the model has positions for 128"),
         ({"sites": "resid_post.9"}, ValueError, "has the layers 0 to 2"),
         ({"sites": []}, ValueError, "no sites were given"),
+        ({"sites": 3}, TypeError, "expected a site like 'resid_post.6', got 3"),
+        ({"position": "-1"}, ValueError, "did you mean the integer -1"),
         ({"position": "lats"}, ValueError, "did you mean 'last'"),
         ({"position": "generated"}, ValueError, "a capture sees the prompt only"),
         ({"position": 50}, ValueError, "position 50 is outside"),
@@ -248,3 +263,22 @@ def test_what_cannot_be_captured_is_refused(tiny, arguments, error, message):
     with pytest.raises(error, match=message):
         capture(tiny("gpt2"), **{"examples": ["a dog"], **arguments})
     assert hooks_on(tiny("gpt2")) == before
+
+
+def test_a_batch_size_may_be_a_number_of_numpys(tiny, sentences):
+    found = capture(tiny("gpt2"), sentences, batch_size=np.int64(2))
+    assert torch.allclose(found["resid_post.2"], capture(tiny("gpt2"), sentences)["resid_post.2"], atol=1e-5)
+
+
+@pytest.mark.parametrize("given", ["gpt2", ["a dog"], None, torch.nn.Linear(2, 2)])
+def test_what_is_no_model_is_refused_by_every_verb(given):
+    for verb in (
+        lambda: capture(given, ["a dog"]),
+        lambda: generate(given, ["a dog"]),
+        lambda: next_token_logits(given, ["a dog"]),
+        lambda: intervene(given).__enter__(),
+    ):
+        with pytest.raises(
+            TypeError, match=f"as load_model gives it, got {type(given).__name__}: write load_"
+        ):
+            verb()

@@ -1,6 +1,7 @@
 import itertools
 import json
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,7 +132,9 @@ def test_memory_holds_one_block():
     ("make", "error", "said"),
     [
         (lambda: ExampleStream("there.csv"), FileNotFoundError, "there is no file 'there.csv'"),
-        (lambda: ExampleStream("there.txt"), ValueError, "neither a .csv nor a .jsonl file"),
+        (lambda: ExampleStream(__file__), ValueError, "neither a .csv nor a .jsonl file: save the table as"),
+        (lambda: ExampleStream("nowhere.txt"), FileNotFoundError, "there is no file 'nowhere.txt'"),
+        (lambda: ExampleStream(Path(__file__).parent), ValueError, "is a folder: give a .csv or .jsonl file"),
         (lambda: ExampleStream(7), TypeError, "not from int"),
         (lambda: ExampleStream({"text": ["a"]}), TypeError, "got dict with text: choose one of them"),
         (lambda: ExampleStream(iter([])).read(), ValueError, "at least one text is needed"),

@@ -70,8 +70,17 @@ def test_pairs() -> None:
         (lambda: Examples(["a", "b"], "xy"), TypeError, "one entry for each text"),
         (lambda: Examples(["a", "b"], ["x", None]), ValueError, "example 1 has no label"),
         (lambda: Examples(["a", "b"], [1.0, float("nan")]), ValueError, "example 1 has no label"),
+        (lambda: Examples(["a", "b"], pd.array([None, 1])), ValueError, "example 0 has no label"),
         (lambda: Examples(["abc"], spans=[(1, 4)]), ValueError, r"span \(1, 4\) of example 0"),
         (lambda: Examples(["abc"], spans=[[(0, 1), (2, 2)]]), ValueError, r"span \(2, 2\) of example 0"),
+        (lambda: Examples(pd.DataFrame({"text": ["a"]})), TypeError, "got a table"),
+        (lambda: Examples(5), TypeError, "expected a list of texts, got int"),
+        (lambda: Examples(["a", "b"], 3), TypeError, "labels must be a list with one entry for each text"),
+        (
+            lambda: Examples(["a", "b"], np.eye(2)),
+            TypeError,
+            r"example 0 has the label \[1.0, 0.0\]: a label is",
+        ),
         (lambda: of_size(3)[5], IndexError, "row 5 of 3 rows"),
     ],
 )
@@ -172,6 +181,8 @@ def test_csv_as_spreadsheets_write_it(tmp_path: Path, delimiter: str) -> None:
         ("", {}, "not a CSV file with a header"),
         ("text,label\na\n", {}, "row 1 has 1 entries for 2 columns"),
         ("text,label\na,x\nb,\n", {}, "example 1 has no label"),
+        ("text,label\na,\nb,\nc,\n", {}, "example 0 and 2 others have no label: leave out what has none"),
+        ("text,label, label\na,x,y\n", {}, "has two columns 'label': give them names of their own"),
     ],
 )
 def test_csv_refuses(tmp_path: Path, content: str, columns: dict[str, str], message: str) -> None:
@@ -186,6 +197,29 @@ def test_files_that_are_not_there_or_not_text(tmp_path: Path) -> None:
     (tmp_path / "binary.csv").write_bytes(b"text,label\n\xff\xfe\xba,x\n")
     with pytest.raises(ValueError, match="not a UTF-8 text file"):
         Examples.from_csv(tmp_path / "binary.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
+def test_what_spreadsheets_call_unicode_is_read(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "mine.csv").write_text("text\tlabel\na, 😀\tü\n", encoding=encoding)
+    data = Examples.from_csv(tmp_path / "mine.csv")
+    assert (data.texts, data.labels) == (["a, 😀"], ["ü"])
+    (tmp_path / "mine.jsonl").write_text('{"text": "日本語"}\n', encoding=encoding)
+    assert Examples.from_jsonl(tmp_path / "mine.jsonl").texts == ["日本語"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "latin-1"])
+def test_other_encodings_are_refused(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "mine.csv").write_text("text,label\ncafé,x\n", encoding=encoding)
+    (tmp_path / "mine.jsonl").write_text('{"text": "café"}\n', encoding=encoding)
+    for read, name in ((Examples.from_csv, "mine.csv"), (Examples.from_jsonl, "mine.jsonl")):
+        with pytest.raises(ValueError, match=f"{name} is not a UTF-8 text file: save it as one"):
+            read(tmp_path / name)
+
+
+def test_a_text_may_be_long_and_names_of_columns_may_have_spaces(tmp_path: Path) -> None:
+    data = Examples.from_csv(csv_file(tmp_path, f"text, label ,,\n{'long ' * 100_000},x,,\n"))
+    assert (len(data.texts[0]), data.labels) == (500_000, ["x"])
 
 
 def test_jsonl(tmp_path: Path) -> None:

@@ -61,4 +61,4 @@ def test_other_things_are_refused():
         with pytest.raises(
             TypeError, match=r"a store keeps numbers and text beside activations: .* is a set"
         ):
-            read(made(labels=[{1}, {2}]))
+            read(made(groups=[{1}, {2}]))

@@ -309,7 +309,9 @@ def test_a_chat_is_continued_and_steered_by_role(build: Callable[..., Any]) -> N
 @pytest.mark.architectures("bert", "roberta")
 def test_an_encoder_is_refused(architecture: str, tiny: Tiny) -> None:
     for verb in (generate, next_token_logits):
-        with pytest.raises(ValueError, match="is an encoder and continues no text: use capture"):
+        with pytest.raises(
+            ValueError, match="is an encoder, or has no head, and continues no text: use capture"
+        ):
             verb(tiny(architecture), [TEXT])
 
 

@@ -511,6 +511,9 @@ def test_what_cannot_be_done_is_refused(tiny: Tiny, sentences: list[str]) -> Non
     wrong: Any = vector()
     with pytest.raises(TypeError, match="expected interventions"), intervene(model, wrong):
         pass
+    several: Any = [add_vector(SITE, vector())]
+    with pytest.raises(TypeError, match=r"a list of them: write \*interventions"), intervene(model, several):
+        pass
     with (
         pytest.raises(ValueError, match=r"resid_post\.9"),
         intervene(model, add_vector("resid_post.9", vector())),

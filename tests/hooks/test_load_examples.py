@@ -27,3 +27,5 @@ def test_refuses_other_names() -> None:
         load_examples("sentimen")
     with pytest.raises(ValueError, match="no examples 'xyz': there are tinyworld/"):
         load_examples("xyz")
+    with pytest.raises(ValueError, match=r"'mine.csv': a file is read by Examples\.from_csv"):
+        load_examples("mine.csv")

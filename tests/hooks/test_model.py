@@ -68,6 +68,11 @@ def test_something_that_is_no_site_is_a_type_error(tiny):
         tiny("gpt2").resolve_sites([6])
 
 
+def test_tokens_are_those_of_one_text(tiny):
+    with pytest.raises(TypeError, match="expected one text, got list"):
+        tiny("gpt2").str_tokens(["a", "b"])
+
+
 def test_sites_of_an_unknown_or_missing_kind_are_refused(tiny):
     with pytest.raises(ValueError, match="unknown kind of site 'resid': did you mean 'resid_"):
         tiny("gpt2").sites("resid")

@@ -1,9 +1,11 @@
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from tokenizers import processors
 
+from conceptscope.hooks import capture, load_model
 from conceptscope.hooks._prompts import encode, special_ids
 
 TEMPLATE = (
@@ -20,7 +22,6 @@ CHAT = [
 @pytest.fixture
 def chatty(build: Callable[..., Any]) -> Callable[[str], Any]:
     """A model whose tokenizer has this chat template."""
-    from conceptscope.hooks import load_model
 
     def make(template: str) -> Any:
         model, tokenizer = build("gpt2")
@@ -139,8 +140,6 @@ def test_a_text_longer_than_the_context_is_refused(name: str, limit: int, tiny: 
 def test_a_tokenizer_that_truncates_and_pads_does_neither(
     build: Callable[..., Any], sentences: list[str]
 ) -> None:
-    from conceptscope.hooks import load_model
-
     model, tokenizer = build("bert")
     tokenizer.backend_tokenizer.enable_truncation(4)
     tokenizer.backend_tokenizer.enable_padding(length=60)
@@ -155,8 +154,6 @@ def test_a_model_without_a_limit_takes_long_texts(tiny: Callable[..., Any]) -> N
 
 
 def test_a_tokenizer_that_appends_an_end_has_it_outside_the_content(build: Callable[..., Any]) -> None:
-    from conceptscope.hooks import load_model
-
     model, tokenizer = build("gpt2")
     tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
         single="$A </s>", special_tokens=[("</s>", 2)]
@@ -164,3 +161,27 @@ def test_a_tokenizer_that_appends_an_end_has_it_outside_the_content(build: Calla
     (prompt,) = encode(load_model(model, tokenizer=tokenizer), ["Yes"])
     assert prompt.ids[-1] == 2
     assert prompt.content == tuple(range(len(prompt) - 1))
+
+
+@pytest.mark.parametrize("texts", [["der Hund war froh", "das Auto war schnell"], ["😀 🎉", "狗 高兴 bad"]])
+def test_texts_of_which_the_tokenizer_knows_little_are_warned_of(texts: list[str]) -> None:
+    model = load_model("tinyworld")
+    message = (
+        r"about (100|80)% of the tokens are '<unk>': the tokenizer of tinyworld does not know most words"
+    )
+    with pytest.warns(UserWarning, match=message) as told:
+        capture(model, texts, "resid_post.0")
+    assert len(told) == 1
+
+
+@pytest.mark.architectures("gpt2", "llama", "bert", "bloom")
+def test_byte_level_tokenizers_know_every_language(architecture: str, tiny: Callable[..., Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encode(tiny(architecture), ["😀 🎉", "狗 很 高兴", "الكلب سعيد", "Yes"])
+
+
+def test_a_few_unknown_words_are_nothing_to_warn_of() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encode(load_model("tinyworld"), ["the dog was froh", "Zyzzyva is happy and sad"])

@@ -16,6 +16,11 @@ def test_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is a folder: give the name of a file"), whole_file(tmp_path):
+        pass
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_leaves_all_as_it_was_after_an_error(tmp_path: Path, error: type[BaseException]) -> None:
     target = tmp_path / "note.txt"

@@ -167,6 +167,14 @@ def test_half_precision_keeps_its_dtype(dtype: torch.dtype) -> None:
         torch.testing.assert_close(edited(given, x).float(), wide, atol=0.1, rtol=0.02)
 
 
+@pytest.mark.parametrize("given", ["2", None, [None], ["a"]])
+def test_what_is_no_number_is_refused(given: Any) -> None:
+    concept = MeanDifference().fit(gaussian())
+    for act in (concept.add, concept.set):
+        with pytest.raises(TypeError, match="expected one number or 1, got"):
+            act(given)
+
+
 def test_what_is_no_metric_and_no_angle_is_refused() -> None:
     concept = MeanDifference().fit(gaussian())
     lopsided = torch.eye(12)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -35,13 +37,16 @@ def test_pairs_stay_together_and_balanced() -> None:
     [
         ([0, 1] * 5, [0] * 10, 2, "all examples belong to one group"),
         ([0, 1] * 5, range(10), 1, "at least two folds are needed"),
+        ([0, 1] * 5, range(10), -1, "got folds=-1"),
+        ([0, 1] * 5, range(10), 2.5, "got folds=2.5"),
+        ([0, 1] * 5, range(10), None, "got folds=None"),
         ([0] * 17 + [1] * 3, range(20), 5, "class 'b' has 3 examples for 5 folds: use folds=3 or fewer"),
         ([0] * 19 + [1], range(20), 5, "class 'b' has 1 example for 5 folds: add examples of it"),
         ([0, 1] * 10, [0, 1, 2, 3] * 5, 5, "class 'a' has 2 groups or pairs for 5 folds: use folds=2"),
         ([0, 0, 0, 1] * 5, [0, 1, 2, 3] * 5, 2, "class 'b' has 1 group or pair"),
     ],
 )
-def test_refuses(codes: list[int], cluster: list[int], folds: int, message: str) -> None:
+def test_refuses(codes: list[int], cluster: list[int], folds: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         assign_folds(np.array(codes), np.array(cluster), "ab", folds, seed=0)
 

@@ -253,6 +253,13 @@ def test_labels_that_are_numbers_are_predicted() -> None:
         sweep(acts, Ridge(), permutations=10)
 
 
+def test_refuses_what_holds_no_activations() -> None:
+    for given in (["a text"], {"resid_post.0": torch.ones(2, 2)}):
+        for verb in (sweep, lambda acts, extractor: extractor.fit(acts)):
+            with pytest.raises(TypeError, match=f"as capture gives them, got {type(given).__name__}: write"):
+                verb(given, MeanDifference())
+
+
 def test_refuses_an_extractor_that_makes_no_concept() -> None:
     acts = rising(pairs=[row // 2 for row in range(80)])
     with pytest.raises(TypeError, match="makes a ConceptMap, and a sweep needs a Concept: fit it by itself"):

@@ -80,9 +80,19 @@ def luminance(colour: list[float]) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_what_was_written_is_underlined() -> None:
-    html = tokens_html(made([1.0] * 4, list("abcd"), written=2))
-    assert ["border-bottom" in style for style, _ in spans(html)] == [False, False, True, True]
+def test_what_was_written_is_an_insertion() -> None:
+    written = re.findall(r"<ins>(.*?)</ins>", tokens_html(made([1.0] * 4, list("abcd"), written=2)))
+    assert written[0] == "written by the model"
+    assert [text for _, text in spans(written[1])] == ["c", "d"]
+    assert "<ins>" not in tokens_html(made([1.0] * 4, list("abcd")))
+
+
+def test_strong_readings_are_numbers_where_styles_are_stripped() -> None:
+    """As GitHub strips them from what a notebook shows."""
+    html = tokens_html(made([-2.34, 0.4, -0.4, 1.0], [" sad", " it", ".", " glad"]))
+    bare = re.sub(r' (style|title)="[^"]*"', "", html)
+    line = unescape(re.sub(r"<(?!/?sup)[^>]*>", "", bare.partition("numbers from 0.5 on")[2]))
+    assert line == "a <name> & more:  sad<sup>-2.3</sup> it. glad<sup>+1.0</sup>"
 
 
 def test_many_texts_are_not_all_shown() -> None:
