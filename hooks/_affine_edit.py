@@ -52,7 +52,7 @@ class AffineEdit:
     @property
     def d(self) -> int:
         """The width of the activations that it edits."""
-        return len(self.constant)
+        return self.constant.shape[0]
 
     @property
     def affine(self) -> AffineEdit:
@@ -75,15 +75,13 @@ class AffineEdit:
             raise ValueError(
                 f"an affine edit of width {self.d} cannot act on activations of shape {tuple(x.shape[1:])}"
             )
-        linear = self.up is not None
-        wide = x.float() if linear and x.dtype not in (torch.float32, torch.float64) else x
-        constant, *factors = self._parts_like(wide)
+        if self.up is None:
+            (constant,) = self._parts_like(x)
+            return x + (constant if x.dim() == 2 else constant.view(x.shape[1:]))
+        wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
+        constant, up, down = self._parts_like(wide)
         rows = wide.flatten(1)
-        moves = constant
-        if factors:
-            up, down = factors
-            moves = constant + (rows @ down.T) @ up.T
-        return (rows + moves).to(x.dtype).view(x.shape)
+        return (rows + (constant + (rows @ down.T) @ up.T)).to(x.dtype).view(x.shape)
 
     def _fits(self, up: Any, down: Any) -> bool:
         return up is down is None or (
@@ -95,6 +93,7 @@ class AffineEdit:
 
     def _parts_like(self, x: Tensor) -> tuple[Tensor, ...]:
         key = (x.device, x.dtype)
-        if key not in self._held:
-            self._held[key] = tuple(part.to(*key) for part in self._parts())
-        return self._held[key]
+        held = self._held.get(key)
+        if held is None:
+            held = self._held[key] = tuple(part.to(*key) for part in self._parts())
+        return held

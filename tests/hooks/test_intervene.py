@@ -1,6 +1,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -199,6 +200,8 @@ def test_a_decoding_loop_by_hand_is_followed(feed: int, tiny: Tiny) -> None:
     assert torch.allclose(torch.cat(logits, 1), expected, atol=1e-5)
     assert torch.cat([where.step for where in seen]).tolist() == [1, 2, 3, 4]
     assert torch.cat([where.position for where in seen]).tolist() == [4, 5, 6, 7]
+    moved = replace(seen[-1], example=seen[-1].example + 1)
+    assert (moved.example.tolist()[-1], moved.position.tolist()[-1], moved.step.tolist()[-1]) == (1, 7, 4)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
