@@ -27,7 +27,7 @@ def shapley(effects: Float[Tensor, "*batch mask"]) -> Float64[Tensor, "*batch pl
     >>> shapley(torch.tensor([0.0, 1.0, 2.0, 2.0])).tolist()
     [2.0, 3.0]
     """
-    return _of_players(effects, lambda size: 1 / size)
+    return _of_players(effects, _equal_share)
 
 
 def banzhaf(effects: Float[Tensor, "*batch mask"]) -> Float64[Tensor, "*batch player"]:
@@ -38,7 +38,7 @@ def banzhaf(effects: Float[Tensor, "*batch mask"]) -> Float64[Tensor, "*batch pl
     >>> banzhaf(torch.tensor([0.0, 1.0, 2.0, 2.0])).tolist()
     [2.0, 3.0]
     """
-    return _of_players(effects, lambda size: 2.0 ** (1 - size))
+    return _of_players(effects, _share_of_pivots)
 
 
 def sii(effects: Float[Tensor, "*batch mask"], k: int) -> Float64[Tensor, "*batch mask"]:
@@ -108,9 +108,8 @@ def _of_players(
 ) -> Float64[Tensor, "*batch player"]:
     """For each player the effects it takes part in, weighted by their number of players."""
     n = n_players(effects)
-    weights = torch.tensor([0.0, *map(weight, range(1, n + 1))], dtype=torch.float64)
     low = n // 2
-    weighted = effects.double() * weights[orders(n)]
+    weighted = effects.double() * _of_sizes(n, weight)
     table = weighted.reshape(*weighted.shape[:-1], 2 ** (n - low), 2**low)
     return torch.cat([table.sum(-2) @ _bits(low), table.sum(-1) @ _bits(n - low)], -1)
 
@@ -129,6 +128,19 @@ def _of_groups(
     of_own_order = (sizes - 1).clamp(0, k - 1).expand(*effects.shape[:-1], 1, -1)
     found = summed.gather(-2, of_own_order).squeeze(-2)
     return found.masked_fill_((sizes == 0) | (sizes > k), 0.0)
+
+
+def _equal_share(size: int) -> float:
+    return 1 / size
+
+
+def _share_of_pivots(size: int) -> float:
+    return 2.0 ** (1 - size)
+
+
+@functools.lru_cache(maxsize=8)
+def _of_sizes(n: int, weight: Callable[[int], float]) -> Float64[Tensor, " mask"]:
+    return torch.tensor([0.0, *map(weight, range(1, n + 1))], dtype=torch.float64)[orders(n)]
 
 
 @functools.lru_cache(maxsize=32)

@@ -21,7 +21,7 @@ from conceptscope.analyses._token_measures import log_odds
 from conceptscope.hooks import HookedModel, load_model
 
 SIZES, EQUAL = (16, 64, 256), 1e-4
-SECONDS, TARGET = 60, "w7"
+SECONDS, TARGET = 150, "w7"
 
 
 @dataclass(frozen=True)
