@@ -58,6 +58,17 @@ def replayed(blocks: Sequence[nn.Module], output: Any) -> Iterator[None]:
         yield
 
 
+def last_mlp(model: HookedModel) -> nn.Module | None:
+    """The last block's MLP, whose output nothing but the logits of the same token depends on.
+
+    None where there are no logits, or the MLP is no module of its own.
+    """
+    if model.hf.get_output_embeddings() is None or "mlp_out" not in model.kinds:
+        return None
+    tap = model.tap(Site("mlp_out", model.n_layers - 1))
+    return tap.module if isinstance(tap, ModuleTap) and tap.reads == "output" else None
+
+
 @contextmanager
 def only_at(module: nn.Module, columns: Sequence[int]) -> Iterator[None]:
     """Have a module that treats each token apart run at some tokens alone, and give zeros elsewhere."""

@@ -21,18 +21,18 @@ from conceptscope.analyses._masked_edit import masked
 from conceptscope.analyses._replayed_blocks import (
     begins_at,
     blocks_of,
+    last_mlp,
     only_at,
     output_of,
     replayed,
     rows_of,
 )
 from conceptscope.analyses._sighted_pass import sighted_pass
-from conceptscope.hooks import HookedModel, Intervention, Site, intervene
+from conceptscope.hooks import HookedModel, Intervention, intervene
 from conceptscope.hooks._inference import inference
 from conceptscope.hooks._intervene import sites_of
 from conceptscope.hooks._prompts import Prompt
 from conceptscope.hooks._running import Running, running
-from conceptscope.hooks._taps import ModuleTap
 
 _ROWS, _TOKENS, _TOKENS_ON_GPU = 32, 2**12, 2**16
 """A batch: small ones are the fastest on a CPU, and fill no GPU."""
@@ -151,13 +151,9 @@ class StagedForwards:
 
     def _last_mlp(self) -> nn.Module | None:
         """The last block's MLP, where nothing looks at what it gives but the logits of the tokens read."""
-        hf, last = self.model.hf, len(self._blocks) - 1
-        if self.asked.sites or max(self._begins) >= last or hf.get_output_embeddings() is None:
+        if self.asked.sites or max(self._begins) >= len(self._blocks) - 1 or _is_hooked(self.model.hf):
             return None
-        if "mlp_out" not in self.model.kinds or _is_hooked(hf):
-            return None
-        tap = self.model.tap(Site("mlp_out", last))
-        return tap.module if isinstance(tap, ModuleTap) and tap.reads == "output" else None
+        return last_mlp(self.model)
 
     def _inputs(self, chain: Chain, n: int) -> dict[str, Any]:
         ids = torch.tensor([*self.prompt.ids, *chain.tokens], device=self.model.device).repeat(n, 1)

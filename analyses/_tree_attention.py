@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from conceptscope.analyses._baselines import Baseline, absent_tokens
 from conceptscope.analyses._coalition_batches import Asked
+from conceptscope.analyses._replayed_blocks import last_mlp, only_at
 from conceptscope.analyses._sighted_pass import Sights, sighted_pass
 from conceptscope.analyses._trie import Block, blocks
 from conceptscope.hooks import HookedModel
@@ -82,6 +84,7 @@ class Trie:
     ) -> None:
         self._model, self._asked, self._baseline = model, asked, baseline
         self._n_players, self._shared = len(spans), prompt.ids[: spans[0][0]]
+        self._narrowed = None if asked.sites else last_mlp(model)
         found = blocks(prompt.ids, spans, [chain.tokens for chain in asked.chains])
         self._blocks = [block.to(model.device) for block in found]
 
@@ -143,7 +146,9 @@ class Trie:
                 return Sights(torch.empty(0, 0, 0), {})
             last = block.leaves[:, -1].tolist()
             sites = {number: (site, last) for number, (site, _) in self._asked.sites.items()}
-            return sighted_pass(self._model, inputs, block.ends, sites)
+            narrowed = nullcontext() if self._narrowed is None else only_at(self._narrowed, block.ends)
+            with narrowed:
+                return sighted_pass(self._model, inputs, block.ends, sites)
 
     def _sees(
         self, block: Block, context: _Context, absent: Bool[Tensor, "row column"]

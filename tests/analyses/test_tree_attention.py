@@ -99,6 +99,22 @@ def test_a_concept_at_the_last_token_goes_with_the_trie_and_one_before_does_not(
     assert "before the text's last" in text_game(world, text, early).path
 
 
+@pytest.mark.parametrize(
+    ("target", "n_read"), [(LogOdds("happy"), 64), (cs.Concept(torch.ones(128), site="resid_post.2"), 126)]
+)
+def test_the_last_mlp_runs_where_texts_end(world, target, n_read, monkeypatch):
+    """The last block has 6 players of one token each: 2 + 4 + ... + 64 columns, of which 64 end a text."""
+    mlp, widths = world.hf.model.layers[-1].mlp, []
+    run = mlp.forward
+    monkeypatch.setattr(mlp, "forward", lambda x: (widths.append(x.shape[1]), run(x))[1])
+    game = text_game(world, "the dog was not happy about it", target, players="tokens")
+    found, plain = game.all_values(), game.values(all_masks(len(game.players)))
+    assert torch.allclose(found, plain, atol=1e-4)
+    widths.clear()
+    game.all_values()
+    assert widths[-1] == n_read
+
+
 def test_an_intervention_sends_the_game_to_batches_while_it_acts(world):
     game = text_game(world, "the dog was not happy about it", LogOdds("happy"))
     plain = game.all_values()
